@@ -1,0 +1,15 @@
+module github.com/hmetrics/heroku-buildpack-go-metrics
+
+go 1.19
+
+require (
+	github.com/hashicorp/go-retryablehttp v0.7.7
+	github.com/kelseyhightower/envconfig v1.4.0
+	github.com/rogpeppe/go-internal v1.11.0
+)
+
+require (
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	golang.org/x/sys v0.20.0 // indirect
+	golang.org/x/tools v0.1.12 // indirect
+)
