@@ -1,0 +1,108 @@
+package main
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestReadBuildFlags(t *testing.T) {
+	tests := []struct {
+		args    string // command line, split at "|"
+		goflags string
+		archive string // expected, joined by spaces
+		module  string
+		files   string
+	}{
+		{args: "go|build|."},
+		{args: "go|build|-race|-o|x|.", archive: "-race=true"},
+		{args: "go|build|-o|-race|."},
+		{args: "go|install|-v|-tags|heroku|-ldflags|-X a=b -s|./...", archive: "-tags=heroku", module: "-tags=heroku"},
+		{args: "go|build|--gcflags=all=-N -l|-mod=vendor|.", archive: "-gcflags=all=-N -l", module: "-mod=vendor"},
+		{args: "go|build|-overlay|o.json|.", archive: "-overlay=/app/o.json", module: "-overlay=/app/o.json"},
+		{args: "go|build|-modfile=/x/go.mod|.", module: "-modfile=/x/go.mod"},
+		{args: "go|build|.", goflags: "-trimpath -toolexec=/x/toolexec '-tags=a b'", archive: "-tags=a b -trimpath=true", module: "-tags=a b"},
+		{args: "go|build|-trimpath=false|.", goflags: "-trimpath", archive: "-trimpath=false"},
+		{args: "go|run|-race|main.go|other.go|-msan", archive: "-msan=true -race=true", files: "main.go other.go"},
+		{args: "go|run|-race|./cmd/web|-msan", archive: "-race=true"},
+		{args: "go|test|./...|-race|-args|-msan", archive: "-race=true"},
+		{args: "go|test|-run|X|-asan|.", archive: "-asan=true"},
+		{args: "go|tool|stringer|-race"},
+		{args: "go|build|-C|dir|-race|.", archive: "-race=true"},
+	}
+	for _, test := range tests {
+		f, err := readBuildFlags(strings.Split(test.args, "|"), test.goflags, "/app")
+		if err != nil {
+			t.Errorf("%s: %v", test.args, err)
+			continue
+		}
+		for _, check := range []struct{ what, got, want string }{
+			{"archive flags", strings.Join(f.Archive, " "), test.archive},
+			{"module flags", strings.Join(f.Module, " "), test.module},
+			{"files", strings.Join(f.Files, " "), test.files},
+		} {
+			if check.got != check.want {
+				t.Errorf("%s with GOFLAGS=%s: %s: %q, want %q", test.args, test.goflags, check.what, check.got, check.want)
+			}
+		}
+	}
+}
+
+// What linkPlain hands to go build is what the app's go command was given, but
+// for what names the result.
+func TestReadBuildFlagsKeepsThemForAPlainBuild(t *testing.T) {
+	f, err := readBuildFlags(strings.Split("go|install|-v|-o|bin/|-ldflags|-X main.a=b c|-pgo|p.pgo|-cover|./...", "|"), "-trimpath", "/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"-v=true", "-ldflags=-X main.a=b c", "-pgo=p.pgo", "-cover=true"}
+	if !reflect.DeepEqual(f.Build, want) {
+		t.Errorf("build flags %q, want %q", f.Build, want)
+	}
+	if f.PGO != "/app/p.pgo" {
+		t.Errorf("profile %q, want /app/p.pgo", f.PGO)
+	}
+}
+
+func TestReadBuildFlagsNamesABrokenGOFLAGS(t *testing.T) {
+	_, err := readBuildFlags([]string{"go", "build"}, "'-tags=a", "/app")
+	if err == nil || !strings.Contains(err.Error(), "GOFLAGS='-tags=a: no closing '") {
+		t.Errorf("error %v does not name GOFLAGS and what is missing", err)
+	}
+}
+
+func TestSplitQuoted(t *testing.T) {
+	tests := []struct {
+		in   string
+		want []string
+	}{
+		{"", nil},
+		{" \t\n", nil},
+		{"-a -b=c", []string{"-a", "-b=c"}},
+		{`'-ldflags=-s -w' "-tags=it's"`, []string{"-ldflags=-s -w", "-tags=it's"}},
+		{`-x=a'b c`, []string{"-x=a'b", "c"}},
+		{`''-a`, []string{"", "-a"}},
+	}
+	for _, test := range tests {
+		got, err := splitQuoted(test.in)
+		if err != nil || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("splitQuoted(%q) = %q, %v, want %q", test.in, got, err, test.want)
+		}
+	}
+}
+
+func FuzzReadBuildFlags(f *testing.F) {
+	f.Add("go\x00build\x00-tags\x00a", "-trimpath '-x=y z'")
+	f.Add("go", "\"")
+	f.Fuzz(func(t *testing.T, cmdline, goflags string) {
+		flags, err := readBuildFlags(strings.Split(cmdline, "\x00"), goflags, "/app")
+		if err != nil {
+			return
+		}
+		for _, flag := range append(flags.Archive, flags.Module...) {
+			if name, _, hasValue, ok := cutFlag(flag); !ok || !hasValue || !archiveFlags[name] && !moduleFlags[name] {
+				t.Errorf("%q is not a flag to mirror", flag)
+			}
+		}
+	})
+}

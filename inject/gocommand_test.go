@@ -1,0 +1,68 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The test binary is itself run by the go command, if not always directly.
+func TestFindGoCommandInRealProc(t *testing.T) {
+	g, err := findGoCommand("/proc", os.Getpid())
+	if err != nil {
+		t.Skip("not run by go test:", err)
+	}
+	if len(g.args) < 2 || g.args[1] != "test" && g.args[1] != "run" {
+		t.Errorf("command line %q", g.args)
+	}
+	if again, err := findGoCommand("/proc", os.Getppid()); err != nil || !reflect.DeepEqual(again, g) {
+		t.Errorf("from the parent: %+v, %v, want %+v", again, err, g)
+	}
+}
+
+// writeProc makes a /proc with the process pid in it.
+func writeProc(t *testing.T, proc string, pid, ppid int, exe, comm string, args ...string) {
+	dir := filepath.Join(proc, strconv.Itoa(pid))
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	stat := strconv.Itoa(pid) + " (" + comm + ") S " + strconv.Itoa(ppid) + strings.Repeat(" 0", 17) + " 4711 0 0\n"
+	for name, data := range map[string]string{"stat": stat, "cmdline": strings.Join(args, "\x00") + "\x00"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, target := range map[string]string{"exe": exe, "cwd": "/app"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFindGoCommandAboveAWrapper(t *testing.T) {
+	proc := t.TempDir()
+	writeProc(t, proc, 10, 1, "/usr/bin/bash", "bash", "bash")
+	writeProc(t, proc, 20, 10, "/usr/local/go/bin/go", "go", "go", "build", "-ldflags", "-s -w", ".")
+	writeProc(t, proc, 30, 20, "/usr/bin/strace", "a) S (b", "strace")
+	g, err := findGoCommand(proc, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := goCommand{pid: 20, start: "4711", args: []string{"go", "build", "-ldflags", "-s -w", "."}, dir: "/app"}
+	if !reflect.DeepEqual(g, want) {
+		t.Errorf("%+v, want %+v", g, want)
+	}
+	if g, err := findGoCommand(proc, 10); err == nil {
+		t.Errorf("found %+v above a shell", g)
+	}
+}
+
+func TestFindGoCommandWithoutProc(t *testing.T) {
+	_, err := findGoCommand(t.TempDir(), 30)
+	if err == nil || !strings.Contains(err.Error(), "reading the go command's flags") {
+		t.Errorf("error %v does not say what was being done", err)
+	}
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+)
+
+// An importConfig is the file that the go command hands to the compiler and
+// the linker (-importcfg): one line "packagefile path=archive" for every
+// package that the step may read, and lines of other kinds, which are kept.
+type importConfig struct {
+	lines    []string
+	archives map[string]string // by import path
+}
+
+func parseImportConfig(data string) importConfig {
+	c := importConfig{archives: make(map[string]string)}
+	c.lines = strings.Split(strings.TrimSuffix(data, "\n"), "\n")
+	for _, line := range c.lines {
+		const verb = "packagefile "
+		if !strings.HasPrefix(line, verb) {
+			continue
+		}
+		if i := strings.IndexByte(line, '='); i >= 0 {
+			c.archives[strings.TrimSpace(line[len(verb):i])] = line[i+1:]
+		}
+	}
+	return c
+}
+
+func (c *importConfig) add(path, archive string) {
+	c.archives[path] = archive
+	c.lines = append(c.lines, "packagefile "+path+"="+archive)
+}
+
+func (c *importConfig) String() string { return strings.Join(c.lines, "\n") + "\n" }
+
+// The linker finds the build information in the line "modinfo", between two
+// marks of 16 bytes (debug/buildinfo looks for the same ones in the binary).
+const modInfoMark = 16
+
+// addModules adds modules, "path\tversion\tsum" each, to the build information
+// that the binary will carry, so that those who read it (go version -m,
+// vulnerability scanners) see what the agent brought.
+func (c *importConfig) addModules(modules []string) {
+	for i, line := range c.lines {
+		const verb = "modinfo "
+		if !strings.HasPrefix(line, verb) {
+			continue
+		}
+		info, err := strconv.Unquote(line[len(verb):])
+		if err != nil || len(info) < 2*modInfoMark {
+			return
+		}
+		body := info[modInfoMark : len(info)-modInfoMark]
+		at := len(body)
+		if j := strings.Index(body, "\nbuild\t"); j >= 0 {
+			at = j + 1
+		}
+		var deps strings.Builder
+		for _, m := range modules {
+			deps.WriteString("dep\t" + m + "\n")
+		}
+		c.lines[i] = verb + strconv.Quote(info[:modInfoMark+at]+deps.String()+info[modInfoMark+at:])
+		return
+	}
+}
+
+// buildSettings returns the settings ("-race" to "true") of the build information.
+func (c *importConfig) buildSetting(key string) string {
+	for _, line := range c.lines {
+		if info, err := strconv.Unquote(strings.TrimPrefix(line, "modinfo ")); err == nil {
+			if i := strings.Index(info, "\nbuild\t"+key+"="); i >= 0 {
+				value := info[i+len("\nbuild\t"+key+"="):]
+				if j := strings.IndexByte(value, '\n'); j >= 0 {
+					value = value[:j]
+				}
+				return value
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const linkConfig = `# import config
+packagefile example.com/app=/cache/aa-d
+packagefile fmt=/work dir/b002/_pkg_.a
+importmap old=new
+`
+
+func TestImportConfigKeepsWhatItDoesNotKnow(t *testing.T) {
+	c := parseImportConfig(linkConfig)
+	if got := c.archives["fmt"]; got != "/work dir/b002/_pkg_.a" {
+		t.Errorf("archive of fmt: %q", got)
+	}
+	if got := c.String(); got != linkConfig {
+		t.Errorf("unchanged config:\n%s\nwant:\n%s", got, linkConfig)
+	}
+	c.add("net/http", "/cache/bb-d")
+	if got, want := c.String(), linkConfig+"packagefile net/http=/cache/bb-d\n"; got != want {
+		t.Errorf("config:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// The go command's own line, with marks of 16 bytes around the text.
+func modInfoLine(text string) string {
+	return "modinfo " + strconv.Quote("0w\xaf\f\x92t\b\x02A\xe1\xc1\a\xe6\xd6\x18\xe6"+text+"\xf92C1\x86\x18 r\x00\x82B\x10A\x16\xd8\xf2") + "\n"
+}
+
+func TestAddModules(t *testing.T) {
+	const info = "path\texample.com/app\nmod\texample.com/app\t(devel)\t\ndep\texample.com/lib\tv1.0.0\th1:abc=\n"
+	for _, settings := range []string{"", "build\t-race=true\nbuild\t-pgo=/x/default.pgo\n"} {
+		c := parseImportConfig(linkConfig + modInfoLine(info+settings))
+		c.addModules([]string{"example.com/agent\tv1.2.3\th1:def="})
+		want := linkConfig + modInfoLine(info+"dep\texample.com/agent\tv1.2.3\th1:def=\n"+settings)
+		if got := c.String(); got != want {
+			t.Errorf("config:\n%s\nwant:\n%s", got, want)
+		}
+		text, err := strconv.Unquote(strings.TrimPrefix(c.lines[len(c.lines)-1], "modinfo "))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bi, err := debug.ParseBuildInfo(text[modInfoMark : len(text)-modInfoMark])
+		if err != nil || len(bi.Deps) != 2 {
+			t.Errorf("build information does not parse: %v, %v", bi, err)
+		}
+	}
+}
+
+func TestBuildSetting(t *testing.T) {
+	c := parseImportConfig(linkConfig + modInfoLine("path\tx\nbuild\t-race=true\nbuild\t-pgo=/x/default.pgo\n"))
+	for key, want := range map[string]string{"-race": "true", "-pgo": "/x/default.pgo", "-msan": "", "-rac": ""} {
+		if got := c.buildSetting(key); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+}
+
+func FuzzImportConfig(f *testing.F) {
+	f.Add(linkConfig + modInfoLine("path\tx\nbuild\t-race=true\n"))
+	f.Add("packagefile a\nmodinfo \"\"\nmodinfo x\n\n")
+	f.Fuzz(func(t *testing.T, data string) {
+		c := parseImportConfig(data)
+		if got := strings.TrimSuffix(c.String(), "\n"); got != strings.TrimSuffix(data, "\n") {
+			t.Errorf("%q becomes %q", data, got)
+		}
+		c.buildSetting("-pgo")
+		c.addModules([]string{"example.com/agent\tv1.2.3"})
+	})
+}

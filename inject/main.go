@@ -1,0 +1,71 @@
+// Command inject links the metrics agent into an app's binaries. bin/toolexec
+// builds it with the toolchain that builds the app, and calls it:
+//
+//	inject preflight PID TOOL ID TOOLEXEC
+//	inject step PID TOOL ARG...
+//
+// preflight makes sure that the agent can be linked into what the go command
+// with process ID PID builds: exit 0. Otherwise it says why in one line, exit
+// 1; or exit 3 and no line where injection is not meant to happen. TOOL is the
+// compiler's path, ID what it answers to -V=full, TOOLEXEC the path of
+// bin/toolexec.
+//
+// step runs one compile or link step of that go command, after adding to its
+// arguments what the agent needs.
+//
+// The stage (see stage) is named by the environment variable HMETRICS_STAGE.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+const usage = "usage: inject preflight PID TOOL ID TOOLEXEC\n       inject step PID TOOL ARG..."
+
+// errNotMeant says that injection is not meant to happen, which is no problem.
+var errNotMeant = errors.New("injection is not meant to happen")
+
+func main() {
+	err := run(os.Args[1:])
+	switch {
+	case err == nil:
+	case errors.Is(err, errNotMeant):
+		os.Exit(3)
+	default:
+		fmt.Fprintln(os.Stderr, oneLine(err.Error()))
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) < 3 {
+		return errors.New(usage)
+	}
+	st, err := openStage(os.Getenv("HMETRICS_STAGE"))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(args[1])
+	if err != nil {
+		return errors.New(usage)
+	}
+	parent, err := findGoCommand("/proc", pid)
+	if err != nil {
+		return err
+	}
+	verb, tool, args := args[0], args[2], args[3:]
+	switch {
+	case verb == "preflight" && len(args) == 2:
+		return preflight(st, parent, toolchain{compiler: tool, id: args[0]}, args[1], os.Environ())
+	case verb == "step":
+		wd, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		return step{stage: st, parent: parent, dir: wd, env: os.Environ()}.run(tool, args)
+	}
+	return errors.New(usage)
+}

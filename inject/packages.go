@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// A mainPackage is a main package of the app.
+type mainPackage struct {
+	dir        string // absolute
+	importPath string // as in an import declaration, even for one named by its files
+	relative   string // directory from the module's root, as ./cmd/web
+}
+
+// locate finds the module around a main package's directory.
+func locate(dir, importPath string) mainPackage {
+	p := mainPackage{dir: dir, importPath: importPath}
+	for root := dir; ; root = filepath.Dir(root) {
+		if b, err := os.ReadFile(filepath.Join(root, "go.mod")); err == nil {
+			rel, err := filepath.Rel(root, dir)
+			if err != nil {
+				return p
+			}
+			p.relative = "./" + filepath.ToSlash(rel)
+			if rel == "." {
+				p.relative = "."
+			}
+			if m := modulePath(string(b)); m != "" {
+				p.importPath = path.Join(m, filepath.ToSlash(rel))
+			}
+			return p
+		}
+		if root == filepath.Dir(root) {
+			return p
+		}
+	}
+}
+
+// modulePath returns the path that a go.mod declares.
+func modulePath(mod string) string {
+	for _, line := range strings.Split(mod, "\n") {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "module" {
+			return strings.Trim(f[1], "\"`")
+		}
+	}
+	return ""
+}
+
+// selected reports whether one of the patterns of HMETRICS_PACKAGES matches the
+// package: import paths, or directories from the module's root that begin with
+// a dot, both with "..." for any string (go help packages). No pattern selects
+// every package.
+func (p mainPackage) selected(patterns []string) bool {
+	for _, pattern := range patterns {
+		name := p.importPath
+		if strings.HasPrefix(pattern, ".") {
+			name = p.relative
+		}
+		if matchPattern(strings.TrimSuffix(pattern, "/"), name) {
+			return true
+		}
+	}
+	return len(patterns) == 0
+}
+
+func matchPattern(pattern, name string) bool {
+	if pattern == name {
+		return true
+	}
+	re := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\.\.\.`, ".*")
+	// "x/..." matches x too.
+	if strings.HasSuffix(re, "/.*") {
+		re = strings.TrimSuffix(re, "/.*") + "(/.*)?"
+	}
+	ok, err := regexp.MatchString("^"+re+"$", name)
+	return err == nil && ok
+}
+
+// within reports whether a path lies in a directory.
+func within(name, dir string) bool {
+	return dir != "" && (name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/"))
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// A decision is what the preflight found for one go command. Every later step
+// of that go command follows it: its tools' IDs have promised so to the build
+// cache, whatever has changed meanwhile.
+type decision struct {
+	Linked   bool // whether main packages get the agent
+	Flags    buildFlags
+	Compiler string
+	ID       string
+	Toolexec string
+	Env      []string // archiveVars
+	ModCache string
+}
+
+// preflight decides for the go command parent, after making sure that whatever
+// injection needs is there.
+func preflight(st stage, parent goCommand, tc toolchain, toolexec string, env []string) error {
+	// The go command asks for the ID of the compiler, then for the linker's.
+	if d, err := st.decision(parent); err == nil {
+		if d.Linked {
+			return nil
+		}
+		return errNotMeant
+	}
+	d, err := decide(st, parent, tc, toolexec, env)
+	if werr := st.record(parent, d); werr != nil {
+		return fmt.Errorf("recording what was decided: %w", werr)
+	}
+	return err
+}
+
+func decide(st stage, parent goCommand, tc toolchain, toolexec string, env []string) (decision, error) {
+	// The go command sets all its settings in the environment of -V=full, also
+	// those from its configuration file.
+	flags, err := readBuildFlags(parent.args, getenv(env, "GOFLAGS"), parent.dir)
+	if err != nil {
+		return decision{}, err
+	}
+	d := decision{
+		Flags: flags, Compiler: tc.compiler, ID: tc.id, Toolexec: toolexec,
+		Env: archiveEnv(env), ModCache: getenv(env, "GOMODCACHE"),
+	}
+	if goos := getenv(env, "GOOS"); goos != "linux" && !(goos == "" && runtime.GOOS == "linux") {
+		return d, errNotMeant
+	}
+	switch flags.Buildmode {
+	case "", "default", "exe", "pie":
+	default:
+		return d, errNotMeant
+	}
+	g := d.goTool(env)
+	if !exists(filepath.Join(g.goroot(), "bin", "go")) {
+		return d, fmt.Errorf("no go command in %s beside the compiler", filepath.Join(g.goroot(), "bin"))
+	}
+	if err := st.shade(g); err != nil {
+		return d, err
+	}
+	if _, err := st.list(g, flags.Archive, false); err != nil {
+		return d, err
+	}
+	d.Linked = true
+	return d, nil
+}
+
+// goTool returns the go command of the decision, for use in a step whose own
+// environment is env.
+func (d decision) goTool(env []string) goTool {
+	return goTool{toolchain{d.Compiler, d.ID}, d.Toolexec, setenv(env, append(d.Env, "TOOLEXEC_IMPORTPATH=")...)}
+}
+
+// record keeps a decision for the later steps of the go command, and drops
+// those of go commands that have ended.
+func (s stage) record(g goCommand, d decision) error {
+	dir := s.path("runs")
+	if entries, err := os.ReadDir(dir); err == nil {
+		for _, e := range entries {
+			i := strings.IndexByte(e.Name(), '-')
+			if i < 0 {
+				continue
+			}
+			pid, err := strconv.Atoi(e.Name()[:i])
+			if err != nil {
+				continue
+			}
+			run, err := findGoCommand("/proc", pid)
+			if err != nil || run.name() != strings.TrimSuffix(e.Name(), ".said") {
+				os.Remove(filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	b, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, g.name()), b)
+}
+
+func (s stage) decision(g goCommand) (decision, error) {
+	var d decision
+	b, err := os.ReadFile(s.path("runs", g.name()))
+	if err == nil {
+		err = json.Unmarshal(b, &d)
+	}
+	return d, err
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The linker holds one archive per import path. So that an app keeps its own
+// version of whatever the agent uses, and of the agent itself, the injected
+// copies get import paths under this one. No module can be fetched by it: there
+// is no top-level domain "injected".
+const (
+	shadedRoot   = "hmetrics.injected"
+	shadedOnload = shadedRoot + "/agent/onload"
+)
+
+// shade fills the stage's directory shaded with a module that holds the agent
+// and the third-party packages under it, imports rewritten. The go command
+// fetches those through the app's own GOPROXY and checks them against our
+// go.sum.
+func (s stage) shade(g goTool) error {
+	if _, err := os.Stat(s.path("shaded", "go.mod")); err == nil {
+		return nil
+	}
+	src := s.path("src")
+	out, err := g.preflight(src, "list", "-deps", "-f",
+		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}\t{{.Module.Path}}\t{{.Module.Version}}{{end}}", "./agent/onload")
+	if err != nil {
+		return fmt.Errorf("fetching the agent's modules: %w", err)
+	}
+	type pkg struct{ path, dir, module, version string }
+	var pkgs []pkg
+	var rewrites []string
+	own := ""
+	for _, line := range strings.Split(out, "\n") {
+		f := strings.Split(line, "\t")
+		if len(f) != 4 {
+			continue
+		}
+		p := pkg{f[0], f[1], f[2], f[3]}
+		if p.version == "" {
+			own = p.module
+		}
+		pkgs = append(pkgs, p)
+	}
+	shaded := func(p pkg) string { return shadedRoot + "/" + strings.TrimPrefix(p.path, own+"/") }
+	for _, p := range pkgs {
+		// Only an import declaration holds the whole path as one string.
+		rewrites = append(rewrites, `"`+p.path+`"`, `"`+shaded(p)+`"`)
+	}
+	rewrite := strings.NewReplacer(rewrites...)
+
+	tmp, err := os.MkdirTemp(s.dir, "shaded.*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	for _, p := range pkgs {
+		if err := copySources(filepath.Join(tmp, strings.TrimPrefix(shaded(p), shadedRoot+"/")), p.dir, rewrite); err != nil {
+			return fmt.Errorf("staging %s: %w", p.path, err)
+		}
+	}
+
+	sums, err := os.ReadFile(filepath.Join(src, "go.sum"))
+	if err != nil {
+		return err
+	}
+	version, err := s.version()
+	if err != nil {
+		return err
+	}
+	modules := []string{own + "\t" + version}
+	for _, p := range pkgs {
+		m := p.module + "\t" + p.version + "\t" + moduleSum(string(sums), p.module, p.version)
+		if p.version != "" && !contains(modules, m) {
+			modules = append(modules, m)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(tmp, "modules"), []byte(strings.Join(modules, "\n")+"\n"), 0o666); err != nil {
+		return err
+	}
+	// Language features that the go lines of the originals would switch on
+	// are not needed: what is staged compiles as Go 1.18.
+	mod := "module " + shadedRoot + "\n\ngo 1.18\n"
+	if err := os.WriteFile(filepath.Join(tmp, "go.mod"), []byte(mod), 0o666); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, s.path("shaded")); err != nil {
+		if _, statErr := os.Stat(s.path("shaded", "go.mod")); statErr == nil {
+			return nil // another go command was faster
+		}
+		return err
+	}
+	return nil
+}
+
+// copySources copies the Go files of one package, for every platform.
+func copySources(dst, src string, rewrite *strings.Replacer) error {
+	if err := os.MkdirAll(dst, 0o777); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(src)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(src, e.Name()))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dst, e.Name()), []byte(rewrite.Replace(string(b))), 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moduleSum returns the hash of a module version from the text of a go.sum.
+func moduleSum(sums, module, version string) string {
+	prefix := module + " " + version + " "
+	for _, line := range strings.Split(sums, "\n") {
+		if strings.HasPrefix(line, prefix) {
+			return line[len(prefix):]
+		}
+	}
+	return ""
+}
+
+// modules returns what shade wrote for importConfig.addModules.
+func (s stage) modules() ([]string, error) {
+	b, err := os.ReadFile(s.path("shaded", "modules"))
+	return strings.Split(strings.TrimSpace(string(b)), "\n"), err
+}
+
+// version returns the buildpack's version as a module version.
+func (s stage) version() (string, error) {
+	const file, key = "buildpack.toml", "version = "
+	b, err := os.ReadFile(s.path("src", file))
+	if err != nil {
+		return "", err
+	}
+	for _, line := range strings.Split(string(b), "\n") {
+		if strings.HasPrefix(line, key) {
+			return "v" + strings.Trim(line[len(key):], `" `), nil
+		}
+	}
+	return "", fmt.Errorf("%s: no line %q", file, key+`"…"`)
+}

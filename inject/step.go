@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// A step is one call of the compiler or the linker by a go command.
+type step struct {
+	stage  stage
+	parent goCommand
+	dir    string // working directory
+	env    []string
+}
+
+// run runs the step. A step that cannot get the agent must not break the
+// build: it goes without, and what is said on stderr goes into the build cache
+// with the result, to be said again whenever that is used.
+func (s step) run(tool string, args []string) error {
+	var err error
+	injected := args
+	linking := filepath.Base(tool) == "link"
+	if linking {
+		injected, err = s.link(args)
+	} else {
+		injected, err = s.compile(args)
+	}
+	if err != nil {
+		err = fmt.Errorf("hmetrics: the metrics agent is not linked into %s: %w", s.importPath(), err)
+		if getenv(s.env, "HMETRICS_INJECT") == "require" {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, err)
+		if linking {
+			return s.linkPlain(args)
+		}
+		injected = args
+	}
+	return syscall.Exec(tool, append([]string{tool}, injected...), s.env)
+}
+
+// compile returns the compiler's arguments with the agent's import added where
+// they are those of a main package of the app.
+func (s step) compile(args []string) ([]string, error) {
+	pkg := value(args, "-p")
+	if strings.HasPrefix(pkg, shadedRoot+"/") {
+		// Stack traces and profiles show the import path, not the stage, and
+		// the archives do not depend on where the stage lies.
+		return replace(args, "-trimpath", s.stage.path("shaded")+"=>"+shadedRoot+";"+value(args, "-trimpath")), nil
+	}
+	d, err := s.stage.decision(s.parent)
+	if err != nil || !d.Linked || pkg != "main" {
+		return args, nil
+	}
+	main, ok, err := s.mainPackage(d, args)
+	if err != nil || !ok {
+		return args, err
+	}
+	patterns, err := s.stage.patterns()
+	if err != nil {
+		return nil, err
+	}
+	if !main.selected(patterns) {
+		return args, nil
+	}
+
+	cfgName := value(args, "-importcfg")
+	b, err := os.ReadFile(cfgName)
+	if err != nil {
+		return nil, err
+	}
+	cfg := parseImportConfig(string(b))
+	profile := ""
+	if value(args, "-pgoprofile") != "" {
+		profile = d.profile(main.dir)
+	}
+	l, err := s.listing(d, profile, cfg)
+	if err != nil {
+		return nil, err
+	}
+	cfg.add(shadedOnload, l.archives[shadedOnload])
+
+	// Beside the original is a directory of this step's own, which the go
+	// command removes.
+	newCfg := cfgName + ".hmetrics"
+	if err := os.WriteFile(newCfg, []byte(cfg.String()), 0o666); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(filepath.Dir(cfgName), "hmetrics.go")
+	if err := os.WriteFile(file, []byte("package main\n\nimport _ \""+shadedOnload+"\"\n"), 0o666); err != nil {
+		return nil, err
+	}
+	return append(replace(args, "-importcfg", newCfg), file), nil
+}
+
+// mainPackage returns the package that the arguments compile, if it is a main
+// package of the app's own: not a test's driver, not of the module cache, the
+// vendor directory or the Go installation.
+func (s step) mainPackage(d decision, args []string) (mainPackage, bool, error) {
+	work := filepath.Dir(value(args, "-importcfg"))
+	dir := ""
+	for _, arg := range args {
+		if !strings.HasSuffix(arg, ".go") || strings.HasPrefix(arg, "-") {
+			continue
+		}
+		if filepath.Base(arg) == "_testmain.go" {
+			return mainPackage{}, false, nil
+		}
+		if !filepath.IsAbs(arg) {
+			arg = filepath.Join(s.dir, arg)
+		}
+		if !within(arg, work) {
+			dir = filepath.Dir(arg)
+			break
+		}
+	}
+	if dir == "" {
+		// Every file is generated, by cgo or for coverage.
+		var err error
+		if dir, err = s.packageDir(d); err != nil {
+			return mainPackage{}, false, err
+		}
+	}
+	root := toolchain{compiler: d.Compiler}.goroot()
+	if within(dir, root) || within(dir, d.ModCache) || strings.Contains(dir+"/", "/vendor/") {
+		return mainPackage{}, false, nil
+	}
+	return locate(dir, s.importPath()), true, nil
+}
+
+// commandLineArguments is the import path of a package that was named by its
+// files.
+const commandLineArguments = "command-line-arguments"
+
+// importPath returns the import path of the step's package.
+func (s step) importPath() string {
+	// "path [variant]" for some.
+	return strings.SplitN(getenv(s.env, "TOOLEXEC_IMPORTPATH"), " ", 2)[0]
+}
+
+// packageDir asks the go command for the directory of the step's package.
+func (s step) packageDir(d decision) (string, error) {
+	if s.importPath() == commandLineArguments && len(d.Flags.Files) > 0 {
+		dir := filepath.Dir(d.Flags.Files[0])
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(d.Flags.Dir, dir)
+		}
+		return dir, nil
+	}
+	args := append([]string{"list", "-find", "-f", "{{.Dir}}"}, d.Flags.Module...)
+	out, err := d.goTool(s.env).run(context.Background(), d.Flags.Dir, []string{"GOFLAGS=-buildvcs=false"}, append(args, s.importPath())...)
+	return strings.TrimSpace(out), err
+}
+
+// profile returns the PGO profile of a main package in dir that has one.
+func (d decision) profile(dir string) string {
+	if p := d.Flags.PGO; p != "" && p != "auto" {
+		return p
+	}
+	return filepath.Join(dir, "default.pgo")
+}
+
+// listing returns the agent's archives for a main package compiled with the
+// profile, "" for none, after checking that the app's archives are like them.
+func (s step) listing(d decision, profile string, app importConfig) (importConfig, error) {
+	flags := d.Flags.Archive
+	if profile != "" {
+		flags = append(append([]string{}, flags...), "-pgo="+profile)
+	}
+	g := d.goTool(s.env)
+	path := ""
+	// A second look asks the go command again: the C compiler, say, may have
+	// changed since it was asked last.
+	for _, fresh := range []bool{false, true} {
+		l, err := s.stage.list(g, flags, fresh)
+		if err != nil {
+			return importConfig{}, err
+		}
+		if path, err = l.conflict(app); err != nil {
+			return importConfig{}, err
+		}
+		if path == "" {
+			return l, nil
+		}
+	}
+	return importConfig{}, fmt.Errorf("this build compiles %s otherwise than the same flags (%s) do for the agent", path, strings.Join(flags, " "))
+}
+
+// reporters are packages that report to Heroku themselves. Two reporters in
+// one process would count everything twice.
+var reporters = []string{
+	"github.com/heroku/x/hmetrics",
+	"go.pennock.tech/hmetrics",
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent",
+}
+
+// link returns the linker's arguments with the agent's archives added where
+// the main package imports it.
+func (s step) link(args []string) ([]string, error) {
+	d, err := s.stage.decision(s.parent)
+	if err != nil || !d.Linked || len(args) == 0 {
+		return args, nil
+	}
+	if ours, err := mentions(args[len(args)-1], shadedOnload); err != nil || !ours {
+		return args, err
+	}
+	cfgName := value(args, "-importcfg")
+	b, err := os.ReadFile(cfgName)
+	if err != nil {
+		return nil, err
+	}
+	cfg := parseImportConfig(string(b))
+	profile := cfg.buildSetting("-pgo")
+	if profile != "" && !filepath.IsAbs(profile) {
+		// Under -trimpath the build information holds the base name.
+		dir, err := s.packageDir(d)
+		if err != nil {
+			return nil, err
+		}
+		profile = d.profile(dir)
+	}
+	l, err := s.listing(d, profile, cfg)
+	if err != nil {
+		return nil, err
+	}
+	modules, err := s.stage.modules()
+	if err != nil {
+		return nil, err
+	}
+	reporter := ""
+	for _, path := range reporters {
+		if cfg.archives[path] != "" {
+			reporter = path
+		}
+	}
+	for _, path := range sortedKeys(l.archives) {
+		if cfg.archives[path] == "" {
+			cfg.add(path, l.archives[path])
+		}
+	}
+	cfg.addModules(modules)
+	newCfg := cfgName + ".hmetrics"
+	if err := os.WriteFile(newCfg, []byte(cfg.String()), 0o666); err != nil {
+		return nil, err
+	}
+	args = replace(args, "-importcfg", newCfg)
+	if reporter != "" {
+		args = append([]string{"-X=" + shadedOnload + ".otherReporter=" + reporter}, args...)
+	}
+	return args, nil
+}
+
+// linkPlain links the same binary without the agent: the main package at hand
+// imports it, so the go command starts over with injection off.
+func (s step) linkPlain(args []string) error {
+	d, err := s.stage.decision(s.parent)
+	if err != nil {
+		return err
+	}
+	build := append([]string{"build"}, d.Flags.Build...)
+	build = append(build, "-o", value(args, "-o"))
+	if s.importPath() == commandLineArguments {
+		build = append(build, d.Flags.Files...)
+	} else {
+		build = append(build, s.importPath())
+	}
+	_, err = d.goTool(s.env).run(context.Background(), d.Flags.Dir, []string{"HMETRICS_INJECT=off"}, build...)
+	return err
+}
+
+// value returns the value of a flag that stands as "-name value" or
+// "-name=value".
+func value(args []string, name string) string {
+	for i, arg := range args {
+		if arg == name && i+1 < len(args) {
+			return args[i+1]
+		}
+		if strings.HasPrefix(arg, name+"=") {
+			return arg[len(name)+1:]
+		}
+	}
+	return ""
+}
+
+// replace returns args with another value for a flag.
+func replace(args []string, name, value string) []string {
+	out := append([]string{}, args...)
+	for i, arg := range out {
+		if arg == name && i+1 < len(out) {
+			out[i+1] = value
+			return out
+		}
+		if strings.HasPrefix(arg, name+"=") {
+			out[i] = name + "=" + value
+			return out
+		}
+	}
+	return append([]string{name + "=" + value}, out...)
+}
