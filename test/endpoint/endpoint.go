@@ -1,0 +1,338 @@
+// Package endpoint stands in for Heroku's language metrics service.
+//
+// A Server listens on a real socket and is strict about what it is sent: the
+// method, the content type, the shape of the document and its exact set of
+// keys. It keeps what it accepted, says what it refused and why, and answers
+// with a fault where it is told to.
+package endpoint
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxBody bounds the document of one report, in bytes. A real one has about 250.
+const maxBody = 64 << 10
+
+// Options shape a Server. The zero value works.
+type Options struct {
+	// Addr is the TCP address to listen on. The default is a free port of
+	// 127.0.0.1.
+	Addr string
+	// Listener is used in place of Addr if it is not nil.
+	Listener net.Listener
+	// TLS makes the server speak https. The default is http.
+	TLS *tls.Config
+	// Keep is how many reports, and how many refusals, are kept; the oldest
+	// go first. The default is 3600, an hour of one report a second.
+	Keep int
+	// Fault decides how a request is answered. It is called for each request
+	// to the path of a known process, before its body is read, and not
+	// concurrently. A nil Fault, and the zero Fault it may return, stand for
+	// a healthy server.
+	Fault func(Request) Fault
+	// Now is the clock that stamps reports. The default is time.Now.
+	Now func() time.Time
+}
+
+// A Request is what Options.Fault decides upon.
+type Request struct {
+	Process string      // the name given to URL
+	N       int         // counts the requests of this process, from 1
+	Header  http.Header // not to be changed
+}
+
+// A Rejection is a request that the server refused.
+type Rejection struct {
+	Process  string // empty if the path is nobody's
+	Received time.Time
+	Status   int
+	Reason   string // never holds a path
+}
+
+// A Server accepts reports until it is closed. All its methods may be used
+// concurrently. As an http.Handler it serves the paths that URL gave out.
+type Server struct {
+	opts   Options
+	base   string // scheme and host of every URL
+	http   *http.Server
+	ctx    context.Context
+	cancel context.CancelFunc
+	active sync.WaitGroup // requests being served
+
+	order sync.Mutex // held while a report is kept and announced, so that subscribers see the order of Reports
+
+	mu        sync.Mutex
+	paths     map[string]*process // by path
+	names     map[string]*process
+	reports   []Report
+	accepted  int
+	grown     chan struct{} // closed and replaced at each accepted report
+	rejected  []Rejection
+	listeners map[int]func(Report)
+	nextID    int
+}
+
+type process struct {
+	name, path string
+	requests   int
+}
+
+// Start returns a Server that is listening.
+func Start(o Options) (*Server, error) {
+	ln := o.Listener
+	if ln == nil {
+		addr := o.Addr
+		if addr == "" {
+			addr = "127.0.0.1:0"
+		}
+		var err error
+		if ln, err = net.Listen("tcp", addr); err != nil {
+			return nil, fmt.Errorf("starting the metrics endpoint: %w", err)
+		}
+	}
+	scheme := "http"
+	if o.TLS != nil {
+		scheme = "https"
+		ln = tls.NewListener(ln, o.TLS)
+	}
+	s := New(o)
+	s.base = scheme + "://" + ln.Addr().String()
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 30 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+		// A client that gives up is part of what this server is for.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	go s.http.Serve(ln)
+	return s, nil
+}
+
+// New returns a Server that does not listen: an http.Handler for a test that
+// has a network of its own. Its URLs have the host endpoint.invalid.
+func New(o Options) *Server {
+	if o.Keep <= 0 {
+		o.Keep = 3600
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{
+		opts:      o,
+		base:      "http://endpoint.invalid",
+		paths:     map[string]*process{},
+		names:     map[string]*process{},
+		grown:     make(chan struct{}),
+		listeners: map[int]func(Report){},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Close stops the server, ends the requests it is serving and waits for them.
+// What it kept can still be read.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.cancel()
+	s.mu.Unlock()
+	var err error
+	if s.http != nil {
+		err = s.http.Close()
+	}
+	s.active.Wait()
+	return err
+}
+
+// URL returns where the named process is to report, for HEROKU_METRICS_URL.
+// Its path is a secret of that process's own, as it is on Heroku: drawn at
+// random at the first call for that name, and the same at every later one.
+func (s *Server) URL(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.names[name]
+	if p == nil {
+		var secret [16]byte
+		if _, err := rand.Read(secret[:]); err != nil {
+			panic("endpoint: reading random bytes: " + err.Error())
+		}
+		p = &process{name: name, path: "/" + hex.EncodeToString(secret[:])}
+		s.names[name], s.paths[p.path] = p, p
+	}
+	return s.base + p.path
+}
+
+// Reports returns the accepted reports that are still kept, oldest first.
+func (s *Server) Reports() []Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Report(nil), s.reports...)
+}
+
+// Rejected returns the refused requests that are still kept, oldest first.
+func (s *Server) Rejected() []Rejection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Rejection(nil), s.rejected...)
+}
+
+// OnReport has f called with every report accepted from now on, in the order
+// of Reports and never concurrently, before its sender has the answer: f must be
+// quick. The returned function ends the subscription.
+func (s *Server) OnReport(f func(Report)) (stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.nextID
+	s.nextID++
+	s.listeners[id] = f
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.listeners, id)
+	}
+}
+
+// Wait returns the kept reports as soon as n were accepted since the start,
+// or what there is and an error once ctx is done or the server closed.
+func (s *Server) Wait(ctx context.Context, n int) ([]Report, error) {
+	for {
+		s.mu.Lock()
+		have, grown := s.accepted, s.grown
+		s.mu.Unlock()
+		if have >= n {
+			return s.Reports(), nil
+		}
+		var why error
+		select {
+		case <-grown:
+			continue
+		case <-ctx.Done():
+			why = ctx.Err()
+		case <-s.ctx.Done():
+			why = errors.New("the endpoint was closed")
+		}
+		return s.Reports(), fmt.Errorf("waiting for %d reports, %d came: %w", n, have, why)
+	}
+}
+
+// ServeHTTP serves one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.begin() {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.active.Done()
+
+	name, fault, known := s.decide(r)
+	if !known {
+		s.reject(w, name, http.StatusNotFound, "no process was given this path")
+		return
+	}
+	if fault.Unread && fault.Serve != nil {
+		fault.Serve(w, r) // there is no report to accept
+		return
+	}
+	report, status, err := s.read(r)
+	if err != nil {
+		s.reject(w, name, status, err.Error())
+		return
+	}
+	report.Process = name
+	aw := &answer{ResponseWriter: w, accept: func() { s.keep(report) }}
+	if fault.Serve != nil {
+		fault.Serve(aw, r)
+	}
+	aw.WriteHeader(http.StatusOK)
+}
+
+// begin counts a request as active, unless the server is closed.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.active.Add(1)
+	return true
+}
+
+func (s *Server) decide(r *http.Request) (name string, f Fault, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.paths[r.URL.Path]
+	if p == nil {
+		return "", Fault{}, false
+	}
+	p.requests++
+	if s.opts.Fault != nil {
+		f = s.opts.Fault(Request{Process: p.name, N: p.requests, Header: r.Header})
+	}
+	return p.name, f, true
+}
+
+// read takes the report out of a request, or says with which status to
+// refuse it.
+func (s *Server) read(r *http.Request) (Report, int, error) {
+	if r.Method != http.MethodPost {
+		return Report{}, http.StatusMethodNotAllowed, fmt.Errorf("method %s, not POST", r.Method)
+	}
+	if ct := r.Header.Values("Content-Type"); len(ct) != 1 || ct[0] != "application/json" {
+		return Report{}, http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type %q, not application/json", strings.Join(ct, ", "))
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return Report{}, http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
+	}
+	if len(body) > maxBody {
+		return Report{}, http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes", maxBody)
+	}
+	report, err := Parse(body)
+	if err != nil {
+		return Report{}, http.StatusBadRequest, err
+	}
+	report.Received = s.opts.Now()
+	return report, 0, nil
+}
+
+func (s *Server) keep(r Report) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.mu.Lock()
+	s.reports = append(s.reports, r)
+	if extra := len(s.reports) - s.opts.Keep; extra > 0 {
+		s.reports = append(s.reports[:0], s.reports[extra:]...)
+	}
+	s.accepted++
+	close(s.grown)
+	s.grown = make(chan struct{})
+	var call []func(Report)
+	for id := 0; id < s.nextID; id++ {
+		if f := s.listeners[id]; f != nil {
+			call = append(call, f)
+		}
+	}
+	s.mu.Unlock()
+	for _, f := range call {
+		f(r)
+	}
+}
+
+func (s *Server) reject(w http.ResponseWriter, name string, status int, reason string) {
+	s.mu.Lock()
+	s.rejected = append(s.rejected, Rejection{Process: name, Received: s.opts.Now(), Status: status, Reason: reason})
+	if extra := len(s.rejected) - s.opts.Keep; extra > 0 {
+		s.rejected = append(s.rejected[:0], s.rejected[extra:]...)
+	}
+	s.mu.Unlock()
+	http.Error(w, reason, status)
+}
