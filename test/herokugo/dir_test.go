@@ -1,0 +1,165 @@
+package herokugo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// buildpack writes a buildpack with the given scripts below bin.
+func buildpack(t *testing.T, scripts map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, script := range scripts {
+		if err := os.WriteFile(filepath.Join(dir, "bin", name), []byte("#!/usr/bin/env bash\n"+script), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func newBuild(t *testing.T, log *bytes.Buffer) *Build {
+	t.Helper()
+	dir := t.TempDir()
+	b := &Build{
+		App:     filepath.Join(dir, "app dir"),
+		Cache:   filepath.Join(dir, "cache"),
+		Env:     filepath.Join(dir, "env"),
+		Environ: []string{"PATH=" + os.Getenv("PATH"), "GOFLAGS=-first", "OLDPWD=/platform"},
+		Stdout:  log,
+		Stderr:  log,
+	}
+	for _, d := range []string{b.App, b.Cache, b.Env} {
+		if err := os.Mkdir(d, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
+
+func TestDirs(t *testing.T) {
+	// The root of the second one has an export file of an earlier build.
+	show := `cd "$(dirname "$0")/.." && echo "$(basename "$0") $# arguments, app ${1##*/}, GOFLAGS <$GOFLAGS>, MULTI <$MULTI>" && ls | tr '\n' ' ' && echo`
+	first := buildpack(t, map[string]string{
+		"detect": `echo First`,
+		"compile": show + `
+root=$PWD
+cat >export <<EOF
+echo "sourcing"
+cd /
+export GOFLAGS="\$GOFLAGS -toolexec=$root/tool"
+export MULTI="a
+b"
+local_only=1
+EOF
+`,
+		"release": `echo "release $#" >&2; echo '--- {}'`,
+	})
+	second := buildpack(t, map[string]string{"detect": `echo Second`, "compile": show})
+	if err := os.WriteFile(filepath.Join(second, "export"), []byte("export STALE=1\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	b := newBuild(t, &log)
+	tmp := t.TempDir()
+	one, two := &Dir{Path: first, Tmp: tmp}, &Dir{Path: second, Tmp: tmp}
+	if err := b.Run(context.Background(), one, two); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	flags, _ := getenv(b.Environ, "GOFLAGS")
+	want := `-----> First app detected
+compile 3 arguments, app app dir, GOFLAGS <-first>, MULTI <>
+bin 
+release 1
+sourcing
+-----> Second app detected
+compile 3 arguments, app app dir, GOFLAGS <` + flags + `>, MULTI <a
+b>
+bin 
+`
+	diff(t, "log", log.String(), want)
+	if !one.Exported || two.Exported {
+		t.Errorf("exported: %t and %t, want true and false", one.Exported, two.Exported)
+	}
+	if !strings.HasPrefix(flags, "-first -toolexec="+tmp) {
+		t.Errorf("GOFLAGS is %q, want both flags, the second one with a path in the copy", flags)
+	}
+	for _, e := range b.Environ {
+		name, value, _ := strings.Cut(e, "=")
+		switch name {
+		case "PATH", "GOFLAGS", "MULTI":
+		case "OLDPWD":
+			if value != "/platform" {
+				t.Errorf("OLDPWD is %q", value)
+			}
+		default:
+			t.Errorf("the environment has %s", e)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(first, "export")); err == nil {
+		t.Error("the buildpack itself was written to")
+	}
+}
+
+func TestDirFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		scripts map[string]string
+		err     string
+	}{
+		"detect":  {map[string]string{"detect": "echo 'not mine'; exit 1"}, "app not compatible"},
+		"compile": {map[string]string{"detect": "echo X", "compile": "exit 3"}, "bin/compile"},
+		"release": {map[string]string{"detect": "echo X", "compile": "", "release": "exit 3"}, "bin/release"},
+		"export":  {map[string]string{"detect": "echo X", "compile": `echo 'exit 3' >"${0%/bin/*}/export"`}, "sourcing the export file"},
+		"none":    {nil, "running bin/detect"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			d := &Dir{Path: buildpack(t, tt.scripts), Tmp: t.TempDir()}
+			err := newBuild(t, &log).Run(context.Background(), d)
+			if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), d.Path) {
+				t.Errorf("got the error %v, want one with %q and the buildpack's path", err, tt.err)
+			}
+		})
+	}
+}
+
+// When the build is canceled, what the buildpack has started ends, too.
+func TestCanceled(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	pack := buildpack(t, map[string]string{"detect": "echo X", "compile": `sleep 1000 & exec 3>"$FIFO"; echo >&3; wait`})
+	var log bytes.Buffer
+	b := newBuild(t, &log)
+	b.Environ = append(b.Environ, "FIFO="+fifo)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error)
+	go func() { ended <- b.Run(ctx, &Dir{Path: pack, Tmp: t.TempDir()}) }()
+
+	f, err := os.Open(fifo) // until bin/compile opens it, too
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got the error %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestRunWantsAbsolutePaths(t *testing.T) {
+	b := &Build{App: "app", Cache: "/cache", Env: "/env"}
+	if err := b.Run(context.Background()); err == nil || !strings.Contains(err.Error(), `"app"`) {
+		t.Errorf("got the error %v, want one that names the directory", err)
+	}
+}
