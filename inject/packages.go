@@ -49,6 +49,16 @@ func modulePath(mod string) string {
 	return ""
 }
 
+// vendored reports whether the package lies in a module's vendor directory. Go
+// keeps no go.mod of the modules there.
+func (p mainPackage) vendored() bool {
+	name := p.relative
+	if name == "" {
+		name = p.dir
+	}
+	return strings.Contains(name+"/", "/vendor/")
+}
+
 // selected reports whether one of the patterns of HMETRICS_PACKAGES matches the
 // package: import paths, or directories from the module's root that begin with
 // a dot, both with "..." for any string (go help packages). No pattern selects

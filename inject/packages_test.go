@@ -43,21 +43,29 @@ func TestSelected(t *testing.T) {
 }
 
 func TestLocate(t *testing.T) {
-	root := t.TempDir()
+	// A module may itself lie in a directory called vendor.
+	root := filepath.Join(t.TempDir(), "vendor", "app")
 	dir := filepath.Join(root, "cmd", "web")
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		t.Fatal(err)
+	vendored := filepath.Join(root, "vendor", "example.com", "tool")
+	for _, dir := range []string{dir, vendored} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("// comment\nmodule \"example.com/App\" // c\n\ngo 1.18\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct{ dir, importPath, relative string }{
-		{dir, "example.com/App/cmd/web", "./cmd/web"},
-		{root, "example.com/App", "."},
+	for _, test := range []struct {
+		dir, importPath, relative string
+		vendored                  bool
+	}{
+		{dir, "example.com/App/cmd/web", "./cmd/web", false},
+		{root, "example.com/App", ".", false},
+		{vendored, "example.com/App/vendor/example.com/tool", "./vendor/example.com/tool", true},
 	} {
 		p := locate(test.dir, commandLineArguments)
-		if p.importPath != test.importPath || p.relative != test.relative {
-			t.Errorf("locate(%s) = %+v, want %s at %s", test.dir, p, test.importPath, test.relative)
+		if p.importPath != test.importPath || p.relative != test.relative || p.vendored() != test.vendored {
+			t.Errorf("locate(%s) = %+v, vendored %v, want %+v", test.dir, p, p.vendored(), test)
 		}
 	}
 }

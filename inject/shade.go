@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -28,7 +29,9 @@ func (s stage) shade(g goTool) error {
 	out, err := g.preflight(src, "list", "-deps", "-f",
 		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}\t{{.Module.Path}}\t{{.Module.Version}}{{end}}", "./agent/onload")
 	if err != nil {
-		return fmt.Errorf("fetching the agent's modules: %w", err)
+		// Where in the agent's sources a module is needed does not matter.
+		reason := regexp.MustCompile(`^\S+\.go:\d+:\d+: `).ReplaceAllString(err.Error(), "")
+		return fmt.Errorf("fetching its modules: %s: check GOPROXY and the network of the build", reason)
 	}
 	type pkg struct{ path, dir, module, version string }
 	var pkgs []pkg

@@ -126,10 +126,8 @@ func (s step) mainPackage(d decision, args []string) (mainPackage, bool, error) 
 		}
 	}
 	root := toolchain{compiler: d.Compiler}.goroot()
-	if within(dir, root) || within(dir, d.ModCache) || strings.Contains(dir+"/", "/vendor/") {
-		return mainPackage{}, false, nil
-	}
-	return locate(dir, s.importPath()), true, nil
+	p := locate(dir, s.importPath())
+	return p, !within(dir, root) && !within(dir, d.ModCache) && !p.vendored(), nil
 }
 
 // commandLineArguments is the import path of a package that was named by its
