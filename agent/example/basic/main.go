@@ -1,0 +1,18 @@
+// Command basic serves HTTP and reports metrics. It cares neither about errors
+// nor about the end.
+package main
+
+import (
+	"context"
+	"log"
+	"net/http"
+	"os"
+
+	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
+)
+
+func main() {
+	go hmetrics.Report(context.Background(), hmetrics.DefaultEndpoint, nil)
+
+	log.Fatal(http.ListenAndServe(":"+os.Getenv("PORT"), nil))
+}

@@ -1,0 +1,718 @@
+package reporter
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+)
+
+// A faultCase injects a fault between a reporter and an endpoint, over real
+// sockets, and lets it pass.
+type faultCase struct {
+	name     string
+	interval time.Duration // default 900ms
+	noRetry  bool          // default 2 retries
+	reports  int           // how many are to be accepted before the end; default 2
+
+	// faults is what the endpoint does to the first requests. self is the
+	// process's URL, other one of the same endpoint that accepts.
+	faults func(self, other string) []endpoint.Fault
+	// setup changes the world before the run. The returned function, if any,
+	// is called at the first failure and ends the fault.
+	setup func(w *world) (mend func())
+
+	failed   int           // at least so many reports fail; none if 0
+	says     string        // what one of the failures says
+	requests int           // the endpoint sees at least so many
+	pause    time.Duration // the least between the first two of them
+	panics   bool          // Run ends with a panic the first time
+}
+
+// world is what a faultCase's setup may change.
+type world struct {
+	t         *testing.T
+	options   endpoint.Options
+	transport *http.Transport
+	roundTrip http.RoundTripper  // used in place of transport
+	host      string             // replaces the host of the URL
+	others    []*endpoint.Server // accept reports of the process too
+}
+
+func burst(n int, f endpoint.Fault) []endpoint.Fault {
+	var fs []endpoint.Fault
+	for i := 0; i < n; i++ {
+		fs = append(fs, f)
+	}
+	return fs
+}
+
+func always(n int, f endpoint.Fault) func(string, string) []endpoint.Fault {
+	return func(string, string) []endpoint.Fault { return burst(n, f) }
+}
+
+var faultCases = []faultCase{
+	{name: "nothing"},
+
+	{name: "connection refused", setup: refuse, failed: 1, says: "refused"},
+	{name: "DNS failure", setup: failDNS, failed: 1, says: "no such host"},
+	{name: "black hole", faults: always(3, endpoint.BlackHole()), failed: 1, says: "deadline exceeded"},
+	{name: "black hole, then an answer within the interval", faults: always(1, endpoint.BlackHole()), requests: 2},
+	{name: "slow headers", faults: always(3, endpoint.SlowHeaders(time.Minute)), failed: 1, says: "deadline exceeded"},
+	{name: "headers within the timeout", faults: always(3, endpoint.SlowHeaders(10*time.Millisecond))},
+	{name: "slow body", faults: always(3, endpoint.SlowBody(time.Minute))},
+	{name: "endless body", faults: always(3, endpoint.EndlessBody())},
+	{name: "gzip bomb", faults: always(3, endpoint.GzipBomb())},
+	{name: "slow body of a 503", faults: always(2, endpoint.Fault{Name: "slow 503", Serve: func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(503)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}}), requests: 3},
+	{name: "reset before the request was read", faults: always(3, endpoint.ResetUnread()), failed: 1, says: "attempt 3"},
+	{name: "reset after the request was read", faults: always(3, endpoint.ResetRead()), failed: 1, says: "attempt 3"},
+	{name: "connection closed without an answer", faults: always(1, endpoint.Raw("", "")), requests: 2},
+
+	{name: "500 burst within the interval", faults: always(2, endpoint.Status(500)), requests: 3},
+	{name: "500 burst of 3 intervals", faults: always(9, endpoint.Status(500)), failed: 3, says: "attempt 3: the endpoint answered 500 Internal Server Error", requests: 10},
+	{name: "502 burst of 2 intervals", faults: always(6, endpoint.Status(502)), failed: 2, says: "502", requests: 7},
+	{name: "503 burst of 2 intervals", faults: always(6, endpoint.Status(503)), failed: 2, says: "503", requests: 7},
+	{name: "503, no retries", noRetry: true, faults: always(2, endpoint.Status(503)), failed: 2, says: ": the endpoint answered 503", requests: 3},
+	{name: "429 with Retry-After 1s, interval 4s", interval: 4 * time.Second, faults: always(1, endpoint.Status(429, "Retry-After", "1")), requests: 2, pause: time.Second, reports: 1},
+	{name: "429 with Retry-After as a date, interval 6s", interval: 6 * time.Second, faults: func(string, string) []endpoint.Fault {
+		return []endpoint.Fault{{Name: "429", Serve: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", time.Now().Add(2*time.Second).UTC().Format(http.TimeFormat))
+			w.WriteHeader(429)
+		}}}
+	}, requests: 2, pause: time.Second, reports: 1},
+	{name: "429 with Retry-After beyond the interval", faults: always(1, endpoint.Status(429, "Retry-After", "60")), failed: 1, says: "429"},
+	{name: "503 with a Retry-After that is no number", faults: always(1, endpoint.Status(503, "Retry-After", "soon")), requests: 2},
+	{name: "400", faults: always(2, endpoint.Status(400)), failed: 2, says: ": the endpoint answered 400"},
+	{name: "404 that quotes the path", faults: func(self, _ string) []endpoint.Fault {
+		u, _ := url.Parse(self)
+		return burst(2, endpoint.Raw("404", "HTTP/1.1 404 no "+u.RequestURI()+"\r\nContent-Length: 0\r\n\r\n"))
+	}, failed: 2, says: "404 Not Found"},
+	{name: "status line that quotes the path", faults: func(self, _ string) []endpoint.Fault {
+		u, _ := url.Parse(self)
+		return burst(3, endpoint.Raw("junk", "nothing at "+u.Path+" or "+self+"\r\n\r\n"))
+	}, failed: 1, says: "malformed"},
+	{name: "malformed status line", faults: always(3, endpoint.Raw("junk", "HTTP/1.1 OK 200\r\n\r\n")), failed: 1, says: "malformed"},
+	{name: "headers without end", faults: always(9, endpoint.Raw("long", "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 128<<10))), failed: 1, says: "exceeded 65536 bytes"},
+	{name: "HTTP/1.0", faults: always(3, endpoint.Raw("HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n"))},
+	{name: "202 and 204", faults: func(string, string) []endpoint.Fault {
+		return []endpoint.Fault{endpoint.Status(202), endpoint.Status(204)}
+	}},
+
+	{name: "301 within the host", faults: redirect(301)},
+	{name: "302 within the host", faults: redirect(302)},
+	{name: "307 within the host", faults: redirect(307)},
+	{name: "308 within the host", faults: redirect(308)},
+	{name: "303 within the host", faults: redirect(303), failed: 2, says: "303"},
+	{name: "301 to another host", setup: elsewhere(301), failed: 2, says: "another host"},
+	{name: "302 to another host", setup: elsewhere(302), failed: 2, says: "another host"},
+	{name: "307 to another host", setup: elsewhere(307), failed: 2, says: "another host"},
+	{name: "308 to another host", setup: elsewhere(308), failed: 2, says: "another host"},
+	{name: "308 from http to https", setup: upgrade},
+	{name: "308 from https to http", setup: downgrade, failed: 2, says: "another host or scheme"},
+	{name: "redirect loop", faults: func(self, _ string) []endpoint.Fault {
+		return burst(maxRedirects+1, endpoint.Redirect(307, self))
+	}, failed: 1, says: "more than 5 times", requests: maxRedirects + 1},
+	{name: "redirect without a target", faults: always(1, endpoint.Status(307)), failed: 1},
+
+	{name: "expired certificate", setup: badCertificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }), failed: 1, says: "expired"},
+	{name: "certificate of another host", setup: badCertificate(func(c *x509.Certificate) { c.IPAddresses = []net.IP{{192, 0, 2, 1}} }), failed: 1, says: "192.0.2.1"},
+	{name: "self-signed certificate", setup: badCertificate(nil), failed: 1, says: "unknown authority"},
+	{name: "TLS 1.1", setup: oldTLS, failed: 1, says: "protocol version"},
+	{name: "proxy that refuses", setup: refusingProxy, failed: 1, says: "Forbidden"},
+	{name: "proxy that is not there", setup: absentProxy, failed: 1, says: "proxyconnect"},
+
+	{name: "panic of the agent", setup: func(w *world) func() {
+		var once sync.Once
+		w.roundTrip = roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			once.Do(func() { panic("provoked at " + r.URL.String()) })
+			return w.transport.RoundTrip(r)
+		})
+		return nil
+	}, panics: true, failed: 1, says: "provoked"},
+}
+
+// TestFaults proves of each fault that no count is lost or doubled by it and
+// that neither an error nor a panic's text holds a secret of the URL, and
+// prints what it saw.
+func TestFaults(t *testing.T) {
+	type row struct {
+		name                                      string
+		requests, failed, accepted, lost, doubled int64
+	}
+	rows := make([]row, len(faultCases))
+	t.Run("", func(t *testing.T) {
+		for i := range faultCases {
+			i, c := i, faultCases[i]
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				o := c.run(t)
+				rows[i] = row{c.name, int64(o.requests), int64(len(o.failures)), int64(o.accepted), o.lost, o.doubled}
+			})
+		}
+	})
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "injected\trequests\tfailed reports\taccepted reports\tcollections lost\tdoubled")
+	for _, r := range rows {
+		if r.name != "" {
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\n", r.name, r.requests, r.failed, r.accepted, r.lost, r.doubled)
+		}
+	}
+	w.Flush()
+	fmt.Println(table.String())
+}
+
+type outcome struct {
+	requests, accepted int
+	lost, doubled      int64
+	failures           []error
+}
+
+func (c faultCase) run(t *testing.T) outcome {
+	config := Config{Interval: 900 * time.Millisecond, Timeout: 250 * time.Millisecond, Retries: 2}
+	if c.interval != 0 {
+		config.Interval = c.interval
+	}
+	if c.noRetry {
+		config.Retries = 0
+	}
+	if c.reports == 0 {
+		c.reports = 2
+	}
+
+	w := &world{t: t, transport: newTransport(config.Timeout)}
+	w.transport.Proxy = nil
+	var (
+		o       outcome
+		mu      sync.Mutex
+		script  func(endpoint.Request) endpoint.Fault
+		arrived []time.Time
+		url     string
+	)
+	w.options.Fault = func(r endpoint.Request) endpoint.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, name := range []string{"Referer", "Accept-Encoding"} { // the one tells the path, the other asks for bombs
+			if v := r.Header.Get(name); v != "" {
+				t.Errorf("request with %s: %s", name, v)
+			}
+		}
+		o.requests++
+		arrived = append(arrived, time.Now())
+		if r.Process == "web.1" && script != nil {
+			return script(r)
+		}
+		return endpoint.Fault{}
+	}
+	var mend func()
+	if c.setup != nil {
+		mend = c.setup(w)
+	}
+	server, err := endpoint.Start(w.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	url = withSecrets(t, server.URL("web.1"), w.host)
+	if c.faults != nil {
+		fs := c.faults(url, server.URL("other"))
+		mu.Lock()
+		script = endpoint.Script(fs...)
+		mu.Unlock()
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	patience, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	defer stop()
+	var r Reporter
+	var transport http.RoundTripper = w.transport
+	if w.roundTrip != nil {
+		transport = w.roundTrip
+	}
+	options := Options{
+		Endpoint: url,
+		Config:   config,
+		edges:    edges{transport: transport, random: func() float64 { return 0.99 }},
+		Failed: func(err error) error {
+			runtime.GC() // something to be lost
+			mu.Lock()
+			o.failures = append(o.failures, err)
+			first := len(o.failures) == 1
+			mu.Unlock()
+			if first && mend != nil {
+				mend()
+			}
+			return nil
+		},
+	}
+	runtime.GC()
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx, options) }()
+	if c.panics {
+		err := <-done
+		if err == nil {
+			t.Fatal("Run did not end")
+		}
+		o.failures = append(o.failures, err)
+		go func() { done <- r.Run(ctx, options) }()
+	}
+
+	if _, err := server.Wait(patience, c.reports); err != nil {
+		cancel()
+		<-done
+		t.Fatalf("%v; failures: %v; rejected: %v", err, o.failures, server.Rejected())
+	}
+	before := collections()
+	cancel()
+	canceled := time.Now()
+	if err := <-done; err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+	if took := time.Since(canceled); took > grace+time.Second {
+		t.Errorf("Run returned %v after it was canceled", took)
+	}
+	after := collections()
+	server.Close()
+
+	var sum, pause float64
+	for _, s := range append(w.others, server) {
+		for _, report := range s.Reports() {
+			sum += report.Collections
+			pause += report.PauseNS
+			o.accepted++
+		}
+	}
+	if lost := before - int64(sum); lost > 0 {
+		o.lost = lost
+	}
+	if doubled := int64(sum) - after; doubled > 0 {
+		o.doubled = doubled
+	}
+	if o.lost != 0 || o.doubled != 0 || uint32(sum) != r.acked.collections || uint64(pause) != r.acked.pauseNS {
+		t.Errorf("the reports say %v collections, %v ns; the process had %d to %d, the reporter thinks %+v acknowledged", sum, pause, before, after, r.acked)
+	}
+	if rejected := server.Rejected(); len(rejected) > 0 {
+		t.Errorf("rejected: %+v", rejected)
+	}
+
+	mu.Lock()
+	defer mu.Unlock()
+	if n := len(o.failures); n < c.failed || n > 0 && c.failed == 0 {
+		t.Errorf("%d reports failed, want %d: %v", n, c.failed, o.failures)
+	}
+	if len(o.failures) > 0 && !strings.Contains(fmt.Sprint(o.failures), c.says) {
+		t.Errorf("none of the failures %q says %q", o.failures, c.says)
+	}
+	if o.requests < c.requests {
+		t.Errorf("%d requests, want %d", o.requests, c.requests)
+	}
+	if c.pause > 0 {
+		if waited := arrived[1].Sub(arrived[0]); waited < c.pause || waited > config.Interval {
+			t.Errorf("came back after %v, was told to wait %v", waited, c.pause)
+		}
+	}
+	for _, err := range o.failures {
+		holdsNoSecret(t, url, err)
+	}
+	return o
+}
+
+func collections() int64 {
+	var gc debug.GCStats
+	debug.ReadGCStats(&gc)
+	return gc.NumGC
+}
+
+const (
+	secretUser, secretPassword = "aUserOfSorts", "p4ssw0rd-of-sorts"
+	secretQuery                = "a-key-in-the-query"
+)
+
+// withSecrets adds what else of a URL is a secret.
+func withSecrets(t *testing.T, s, host string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(secretUser, secretPassword)
+	u.RawQuery = "key=" + secretQuery
+	if host != "" {
+		u.Host = net.JoinHostPort(host, u.Port())
+	}
+	return u.String()
+}
+
+// holdsNoSecret looks for secrets of the endpoint in all that can be got out
+// of err.
+func holdsNoSecret(t *testing.T, endpoint string, err error) {
+	t.Helper()
+	u, perr := url.Parse(endpoint)
+	if perr != nil {
+		t.Fatal(perr)
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		for _, text := range []string{e.Error(), fmt.Sprintf("%+v", e), fmt.Sprintf("%#v", e)} {
+			for _, secret := range []string{strings.Trim(u.Path, "/"), secretUser, secretPassword, secretQuery} {
+				if strings.Contains(text, secret) {
+					t.Errorf("%T holds a secret: %s", e, text)
+				}
+			}
+		}
+	}
+	if !strings.Contains(err.Error(), u.Host) {
+		t.Errorf("%q does not name the host", err)
+	}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		t.Errorf("%v wraps a *url.Error with %s", err, ue.URL)
+	}
+}
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// refuse has nobody listen at the endpoint's address until the first failure.
+func refuse(w *world) func() {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	taken.Close()
+	ln := &lateListener{addr: taken.Addr(), open: make(chan net.Listener, 1), closed: make(chan struct{})}
+	w.options.Listener = ln
+	return func() {
+		l, err := net.Listen("tcp", ln.addr.String())
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		ln.open <- l
+	}
+}
+
+// A lateListener accepts once it is given a listener.
+type lateListener struct {
+	addr   net.Addr
+	open   chan net.Listener
+	closed chan struct{}
+	once   sync.Once
+	ln     net.Listener
+}
+
+func (l *lateListener) Addr() net.Addr { return l.addr }
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	if l.ln == nil {
+		select {
+		case l.ln = <-l.open:
+			go func() {
+				<-l.closed
+				l.ln.Close()
+			}()
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+	}
+	return l.ln.Accept()
+}
+
+func (l *lateListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// failDNS has a name server deny the endpoint's name until the first failure.
+func failDNS(w *world) func() {
+	dns, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { dns.Close() })
+	mended := make(chan struct{})
+	go func() {
+		buf := make([]byte, 512)
+		for {
+			n, from, err := dns.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			// RFC 1035: a header of 12 bytes, then the question: labels up
+			// to a zero byte, type and class.
+			q := buf[:n]
+			end := 12 + bytes.IndexByte(q[12:], 0) + 5
+			answer := append([]byte(nil), q[:end]...)
+			copy(answer[2:12], []byte{0x81, 0x83, 0, 1, 0, 0, 0, 0, 0, 0}) // NXDOMAIN
+			select {
+			case <-mended:
+				answer[3] = 0x80
+				if q[end-3] == 1 { // A
+					answer[7] = 1
+					answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1)
+				}
+			default:
+			}
+			dns.WriteTo(answer, from)
+		}
+	}()
+	w.host = "metrics.test"
+	w.transport.DialContext = (&net.Dialer{Resolver: &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "udp", dns.LocalAddr().String())
+		},
+	}}).DialContext
+	return func() { close(mended) }
+}
+
+func redirect(code int) func(string, string) []endpoint.Fault {
+	return func(_, other string) []endpoint.Fault { return burst(2, endpoint.Redirect(code, other)) }
+}
+
+// elsewhere redirects to a server of another host, which must hear nothing.
+func elsewhere(code int) func(*world) func() {
+	return func(w *world) func() {
+		other := startOther(w.t, endpoint.Options{Fault: func(endpoint.Request) endpoint.Fault {
+			w.t.Error("the other host was sent a report")
+			return endpoint.Fault{}
+		}})
+		redirectFirst(w, 2, endpoint.Redirect(code, other.URL("thief")))
+		return nil
+	}
+}
+
+func upgrade(w *world) func() {
+	ca := newAuthority(w.t)
+	w.transport.TLSClientConfig.RootCAs = ca.pool
+	inner := w.options.Fault
+	secure := startOther(w.t, endpoint.Options{TLS: ca.config(w.t, nil)})
+	n := 0
+	w.options.Fault = func(r endpoint.Request) endpoint.Fault {
+		inner(r)
+		if n++; n > 1 {
+			return endpoint.Fault{}
+		}
+		return endpoint.Fault{Serve: func(rw http.ResponseWriter, req *http.Request) {
+			rw.Header().Set("Location", secure.URL("web.1"))
+			rw.WriteHeader(308)
+		}}
+	}
+	w.others = append(w.others, secure)
+	return nil
+}
+
+func downgrade(w *world) func() {
+	ca := newAuthority(w.t)
+	w.options.TLS = ca.config(w.t, nil)
+	w.transport.TLSClientConfig.RootCAs = ca.pool
+	other := startOther(w.t, endpoint.Options{Fault: func(endpoint.Request) endpoint.Fault {
+		w.t.Error("the report was sent in the clear")
+		return endpoint.Fault{}
+	}})
+	redirectFirst(w, 2, endpoint.Redirect(308, other.URL("thief")))
+	return nil
+}
+
+func redirectFirst(w *world, n int, f endpoint.Fault) {
+	inner, script := w.options.Fault, endpoint.Script(burst(n, f)...)
+	w.options.Fault = func(r endpoint.Request) endpoint.Fault {
+		inner(r)
+		return script(r)
+	}
+}
+
+func startOther(t *testing.T, o endpoint.Options) *endpoint.Server {
+	s, err := endpoint.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// badCertificate serves a certificate with a fault, or if there is none to
+// make, one that signs itself, until the first failure.
+func badCertificate(spoil func(*x509.Certificate)) func(*world) func() {
+	return func(w *world) func() {
+		ca := newAuthority(w.t)
+		w.transport.TLSClientConfig.RootCAs = ca.pool
+		good := ca.config(w.t, nil).Certificates[0]
+		issuer := ca
+		if spoil == nil {
+			issuer = newAuthority(w.t)
+		}
+		bad := issuer.config(w.t, spoil).Certificates[0]
+		mended := make(chan struct{})
+		w.options.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			select {
+			case <-mended:
+				return &good, nil
+			default:
+				return &bad, nil
+			}
+		}}
+		return func() { close(mended) }
+	}
+}
+
+func oldTLS(w *world) func() {
+	ca := newAuthority(w.t)
+	w.transport.TLSClientConfig.RootCAs = ca.pool
+	good := ca.config(w.t, nil)
+	mended := make(chan struct{})
+	w.options.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		c := good.Clone()
+		select {
+		case <-mended:
+		default:
+			c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+		}
+		return c, nil
+	}}
+	return func() { close(mended) }
+}
+
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pool *x509.CertPool
+}
+
+func newAuthority(t *testing.T) *authority {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &authority{cert, key, x509.NewCertPool()}
+	a.pool.AddCert(cert)
+	return a
+}
+
+// config is for a server of 127.0.0.1.
+func (a *authority) config(t *testing.T, spoil func(*x509.Certificate)) *tls.Config {
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{{127, 0, 0, 1}}}
+	if spoil != nil {
+		spoil(template)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, a.key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}}
+}
+
+// refusingProxy answers CONNECT with 403 until the first failure.
+func refusingProxy(w *world) func() {
+	ca := newAuthority(w.t)
+	w.options.TLS = ca.config(w.t, nil)
+	w.transport.TLSClientConfig.RootCAs = ca.pool
+	mended := make(chan struct{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer client.Close()
+				req, err := http.ReadRequest(bufio.NewReader(client))
+				if err != nil || req.Method != http.MethodConnect {
+					return
+				}
+				select {
+				case <-mended:
+				default:
+					io.WriteString(client, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+					return
+				}
+				server, err := net.Dial("tcp", req.Host)
+				if err != nil {
+					return
+				}
+				defer server.Close()
+				io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+				go io.Copy(server, client)
+				io.Copy(client, server)
+			}()
+		}
+	}()
+	proxy := &url.URL{Scheme: "http", Host: ln.Addr().String(), User: url.UserPassword("proxyuser", "proxypassword")}
+	w.transport.Proxy = http.ProxyURL(proxy)
+	return func() { close(mended) }
+}
+
+func absentProxy(w *world) func() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ln.Close()
+	var mu sync.Mutex
+	proxy := &url.URL{Scheme: "http", Host: ln.Addr().String()}
+	w.transport.Proxy = func(*http.Request) (*url.URL, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return proxy, nil
+	}
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		proxy = nil
+	}
+}
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv("REPORT_AND_MEASURE"); url != "" {
+		reportAndMeasure(url)
+		return
+	}
+	// A test sets what it depends on.
+	for _, name := range []string{"HMETRICS_INTERVAL", "HMETRICS_TIMEOUT", "HMETRICS_RETRIES", "HMETRICS_ONE_OFF", "HMETRICS_VERBOSE", "DYNO", "HEROKU_METRICS_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
+		os.Unsetenv(name)
+	}
+	// The tests wait rather than compute.
+	flag.Parse()
+	flag.Set("test.parallel", "16")
+	os.Exit(m.Run())
+}

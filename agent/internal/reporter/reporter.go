@@ -1,0 +1,228 @@
+// Package reporter is the machinery behind packages agent and onload: a loop
+// that samples the runtime's metrics at a steady phase and delivers them.
+//
+//	Options -> schedule -> sample -> document -> delivery -> endpoint
+//
+// It is compiled by the toolchain of the app that it ends up in, so it keeps
+// to the language and library of Go 1.18.
+package reporter
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// grace bounds what is done after reporting was canceled: the end of the
+// attempt that is under way and one attempt to deliver what is pending.
+const grace = 2 * time.Second
+
+// Process is the Reporter of this process. It is global because reporting the
+// counters of one process twice would double them.
+var Process Reporter
+
+// ErrRunning is what Run returns while another run has not been canceled.
+var ErrRunning = errors.New("another reporter is running")
+
+// Options say what Run does. Endpoint and Config are required.
+type Options struct {
+	Endpoint string
+	Config   Config
+
+	// Failed hears of every report that failed, one at a time. If it returns
+	// an error, so does Run. It may be nil.
+	Failed func(error) error
+	// Delivered hears of every report that was acknowledged. It may be nil.
+	Delivered func()
+
+	edges edges
+}
+
+// edges are where a run meets the world. The zero value is the real one.
+type edges struct {
+	transport http.RoundTripper
+	now       func() time.Time
+	random    func() float64 // in [0,1)
+}
+
+func (e edges) real(c Config) edges {
+	if e.transport == nil {
+		e.transport = newTransport(c.Timeout)
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.random == nil {
+		e.random = random
+	}
+	return e
+}
+
+// A Reporter reports in at most one run at a time. What one run had
+// acknowledged, the next does not report again. The zero value is ready.
+type Reporter struct {
+	mu      sync.Mutex
+	current *turn
+
+	acked totals // read and written only by the run whose turn it is
+}
+
+type turn struct {
+	ctx  context.Context
+	over chan struct{}
+}
+
+// enter waits for the turn of a run that was canceled to be over, and refuses
+// to wait for any other. If ctx ends first, it returns no turn.
+func (r *Reporter) enter(ctx context.Context) (*turn, error) {
+	for {
+		r.mu.Lock()
+		before := r.current
+		if before == nil {
+			mine := &turn{ctx: ctx, over: make(chan struct{})}
+			r.current = mine
+			r.mu.Unlock()
+			return mine, nil
+		}
+		r.mu.Unlock()
+		if before.ctx.Err() == nil {
+			return nil, ErrRunning
+		}
+		select {
+		case <-before.over:
+		case <-ctx.Done():
+			return nil, nil
+		}
+	}
+}
+
+func (r *Reporter) leave(t *turn) {
+	r.mu.Lock()
+	r.current = nil
+	r.mu.Unlock()
+	close(t.over)
+}
+
+// Run reports until ctx is canceled, then makes one last attempt to deliver
+// what is pending, and returns nil within the grace period. It returns an
+// error at once if the endpoint will not do or another run is going on, and
+// later if Failed returned one or if the reporter itself panicked. A panic of
+// Failed or Delivered is not contained.
+func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
+	endpoint, err := parseEndpoint(o.Endpoint)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	mine, err := r.enter(ctx)
+	if mine == nil {
+		return err
+	}
+	defer r.leave(mine)
+
+	theirs := false // whether it is the caller's code that runs
+	defer func() {
+		if theirs {
+			return
+		}
+		if p := recover(); p != nil {
+			err = newFailure(endpoint, fmt.Errorf("the reporter panicked: %v", p))
+		}
+	}()
+
+	attempts, cutOff := outlive(ctx)
+	defer cutOff()
+	edges := o.edges.real(o.Config)
+	sampler, err := newSampler()
+	if err != nil {
+		return newFailure(endpoint, err)
+	}
+	d := newDelivery(endpoint, o.Config, edges)
+	defer d.close()
+
+	report := func(attempts context.Context, retry bool) error {
+		s, err := sampler.sample()
+		if err == nil {
+			err = d.deliver(ctx, attempts, appendDocument(make([]byte, 0, 320), s, r.acked), retry)
+		}
+		if err == nil {
+			r.acked = s.totals
+		}
+		theirs = true // until they return: a panic leaves it so
+		switch {
+		case err == nil && o.Delivered != nil:
+			o.Delivered()
+		case err != nil && o.Failed != nil:
+			err = o.Failed(newFailure(endpoint, err))
+		default:
+			err = nil
+		}
+		theirs = false
+		if err != nil {
+			return fmt.Errorf("reporting Go metrics was ended by its error handler: %w", err)
+		}
+		return nil
+	}
+
+	due := newSchedule(edges.now(), o.Config.Interval, edges.random())
+	timer := time.NewTimer(due.wait(edges.now()))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		switch {
+		case attempts.Err() != nil:
+			return nil
+		case ctx.Err() != nil:
+			return report(attempts, false)
+		}
+		until, cancel := context.WithDeadline(attempts, due.next(edges.now()))
+		err := report(until, true)
+		cancel()
+		if err != nil {
+			return err
+		}
+		timer.Reset(due.wait(edges.now()))
+	}
+}
+
+// outlive returns a context that is canceled a grace period after ctx. Attempts
+// are not cut off by ctx itself: one that is cut off may have been accepted all
+// the same, and would then be counted twice.
+func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-longer.Done():
+			return
+		}
+		t := time.NewTimer(grace)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-longer.Done():
+		}
+	}()
+	return longer, cancel
+}
+
+// random is uniform in [0,1). It needs no seed, so no two processes draw the
+// same, and it keeps no state.
+func random() float64 {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return 0.5
+	}
+	return float64(binary.LittleEndian.Uint64(b[:])>>11) / (1 << 53)
+}

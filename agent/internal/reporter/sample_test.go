@@ -1,0 +1,144 @@
+package reporter
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+)
+
+// With the collector quiesced, a sample says what runtime.MemStats says:
+// counts and pause exactly, sizes within 1 %.
+func TestSampleEqualsMemStats(t *testing.T) {
+	s, err := newSampler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := make([][]byte, 10000) // so that one per cent is something
+	for i := range live {
+		live[i] = make([]byte, 1000)
+	}
+	runtime.GC()
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	debug.SetGCPercent(100000) // a goal there is, but not one to be reached
+
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	got, err := s.sample()
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.KeepAlive(live)
+
+	if got.collections == 0 || got.collections != m.NumGC {
+		t.Errorf("collections %d, MemStats %d", got.collections, m.NumGC)
+	}
+	if got.pauseNS == 0 || got.pauseNS != m.PauseTotalNs {
+		t.Errorf("pause %d ns, MemStats %d", got.pauseNS, m.PauseTotalNs)
+	}
+	if n := uint64(runtime.NumGoroutine()); got.goroutines != n {
+		t.Errorf("%d goroutines, runtime %d", got.goroutines, n)
+	}
+	for _, f := range []struct {
+		name      string
+		got, want uint64
+	}{
+		{"heap bytes", got.heapBytes, m.Alloc},
+		{"stack bytes", got.stackBytes, m.StackInuse},
+		{"heap objects", got.heapObjects, m.Mallocs - m.Frees},
+		{"GC goal", got.gcGoal, m.NextGC},
+	} {
+		if f.want == 0 || math.Abs(float64(f.got)-float64(f.want)) > float64(f.want)/100 {
+			t.Errorf("%s: %d, MemStats %d", f.name, f.got, f.want)
+		}
+	}
+}
+
+func TestSamplingDoesNotAllocate(t *testing.T) {
+	s, err := newSampler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < 300; i++ { // past the 256 pauses that the runtime keeps
+		runtime.GC()
+	}
+	if n := testing.AllocsPerRun(1000, func() { s.sample() }); n != 0 {
+		t.Errorf("%v allocations a sample", n)
+	}
+}
+
+// A Go release that drops a metric must not make the agent panic or lie.
+func TestAMetricThatIsGone(t *testing.T) {
+	s, err := newSampler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.read[1].Name = "/no/such:metric"
+	if _, err := s.sample(); err == nil || !strings.Contains(err.Error(), "/no/such:metric") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDocument(t *testing.T) {
+	s := sample{totals{7, 1000}, 1, 2, 3, 4, 5}
+	got := string(appendDocument(nil, s, totals{5, 400}))
+	want := `{"counters":{"go.gc.collections":2,"go.gc.pause.ns":600},"gauges":{"go.memory.heap.bytes":1,"go.memory.stack.bytes":2,"go.memory.heap.objects":3,"go.gc.goal":4,"go.routines":5}}`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// The runtime counts collections in 32 bits.
+func TestCollectionsWrapAround(t *testing.T) {
+	doc := string(appendDocument(nil, sample{totals: totals{collections: 1}}, totals{collections: math.MaxUint32}))
+	if !strings.Contains(doc, `"go.gc.collections":2,`) {
+		t.Error(doc)
+	}
+}
+
+// Whatever is sampled, the endpoint takes the document and reads the same
+// numbers.
+func FuzzDocument(f *testing.F) {
+	f.Add(uint32(1), uint64(2), uint64(3), uint64(4), uint64(5), uint64(6), uint64(7))
+	f.Add(uint32(math.MaxUint32), uint64(math.MaxUint64), uint64(math.MaxUint64), uint64(0), uint64(1)<<53, uint64(1)<<63, uint64(1))
+	f.Fuzz(func(t *testing.T, collections uint32, pause, heap, stack, objects, goal, goroutines uint64) {
+		doc := appendDocument(nil, sample{totals{collections, pause}, heap, stack, objects, goal, goroutines}, totals{})
+		got, err := endpoint.Parse(doc)
+		if err != nil {
+			t.Fatalf("%s: %v", doc, err)
+		}
+		got.Body = nil
+		want := endpoint.Report{Collections: float64(collections), PauseNS: float64(pause), HeapBytes: float64(heap), StackBytes: float64(stack), HeapObjects: float64(objects), GCGoal: float64(goal), Goroutines: float64(goroutines)}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s read as %+v", doc, got)
+		}
+	})
+}
+
+func BenchmarkSample(b *testing.B) {
+	s, err := newSampler()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		s.sample()
+	}
+}
+
+func BenchmarkSampleAndEncode(b *testing.B) {
+	s, err := newSampler()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		sample, _ := s.sample()
+		appendDocument(make([]byte, 0, 320), sample, totals{})
+	}
+}

@@ -1,0 +1,368 @@
+package onload
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+)
+
+// programs holds the program of testdata/isolation, built in three ways.
+var programs struct{ without, with, other string }
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "onload")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	build := func(name string, args ...string) string {
+		exe := filepath.Join(dir, name)
+		cmd := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), append(append([]string{"build", "-o", exe}, args...), "./testdata/isolation")...)
+		cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
+		if out, e := cmd.CombinedOutput(); e != nil && err == nil {
+			err = fmt.Errorf("%v: %s", e, out)
+		}
+		return exe
+	}
+	programs.without = build("without")
+	programs.with = build("with", "-tags=withagent")
+	programs.other = build("other", "-tags=withagent", "-ldflags=-X github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload.otherReporter=example.com/other")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// A process is a program that runs until its standard input is closed.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stderr *bufio.Reader
+	stdout bytes.Buffer
+}
+
+func run(t *testing.T, exe string, env ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(exe)}
+	p.cmd.Env = env // and nothing else
+	p.cmd.Stdout = &p.stdout
+	stdin, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stdin, p.stderr = stdin, bufio.NewReader(stderr)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill() })
+	return p
+}
+
+// line returns what is logged next, without the time.
+func (p *process) line() string {
+	p.t.Helper()
+	line, err := p.stderr.ReadString('\n')
+	if err != nil {
+		p.t.Fatalf("%q, %v", line, err)
+	}
+	if len(line) < 20 {
+		p.t.Fatalf("logged %q", line)
+	}
+	return strings.TrimSuffix(line[20:], "\n")
+}
+
+// end returns the rest of what the process wrote.
+func (p *process) end() (stdout, stderr string) {
+	p.t.Helper()
+	p.stdin.Close()
+	rest, err := io.ReadAll(p.stderr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.stdout.String(), string(rest)
+}
+
+func serve(t *testing.T, faults ...endpoint.Fault) *endpoint.Server {
+	t.Helper()
+	s, err := endpoint.Start(endpoint.Options{Fault: endpoint.Script(faults...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func wait(t *testing.T, s *endpoint.Server, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := s.Wait(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAutomaticallyStartsReporting(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := run(t, programs.with, "HEROKU_METRICS_URL="+s.URL("web.1"), "HMETRICS_INTERVAL=1s", "DYNO=web.1")
+	wait(t, s, 2)
+	p.end()
+}
+
+// Importing onload changes nothing global, also once it has reported, and
+// writes nothing.
+func TestChangesNothingGlobal(t *testing.T) {
+	t.Parallel()
+	s := serve(t, endpoint.Status(404)) // an error is no reason to write either
+	env := []string{"HEROKU_METRICS_URL=" + s.URL("web.1"), "HMETRICS_INTERVAL=1s"}
+	without, _ := run(t, programs.without, env...).end()
+	p := run(t, programs.with, env...)
+	wait(t, s, 1)
+	with, goroutines := p.end()
+	if with != without {
+		t.Errorf("with the agent\n%s\nwithout\n%s", with, without)
+	}
+	if !strings.Contains(without, "GOMAXPROCS") {
+		t.Errorf("the program said nothing: %s", without)
+	}
+	if !strings.HasPrefix(goroutines, "goroutine ") || !strings.Contains(goroutines, "agent/onload") {
+		t.Errorf("something was written to standard error, or no agent ran: %s", goroutines)
+	}
+}
+
+// Where it is off, it runs no goroutine, and so makes no connection.
+func TestOff(t *testing.T) {
+	for _, c := range []struct{ name, exe, env, verbose string }{
+		{"without the flag", programs.with, "", ""},
+		{"with an empty URL", programs.with, "HEROKU_METRICS_URL=", ""},
+		{"heroku run", programs.with, "HEROKU_METRICS_URL=URL DYNO=run.1234", "[hmetrics] off: run.1234 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
+		{"release phase", programs.with, "HEROKU_METRICS_URL=URL DYNO=release.1", "[hmetrics] off: release.1 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
+		{"one-off badly set", programs.with, "HEROKU_METRICS_URL=URL DYNO=run.1 HMETRICS_ONE_OFF=perhaps", "[hmetrics] HMETRICS_ONE_OFF must be true or false: using false\n[hmetrics] off: run.1 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
+		{"another reporter", programs.other, "HEROKU_METRICS_URL=URL", "[hmetrics] off: this program reports by itself, with example.com/other\n"},
+	} {
+		c := c
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t)
+			env := strings.Fields(strings.Replace(c.env, "URL=URL", "URL="+s.URL("web.1"), 1))
+			if _, stderr := run(t, c.exe, env...).end(); stderr != "" {
+				t.Errorf("wrote or ran %q", stderr)
+			}
+			_, stderr := run(t, c.exe, append(env, "HMETRICS_VERBOSE=1")...).end()
+			if got := regexp.MustCompile(`(?m)^[0-9/]{10} [0-9:]{8} `).ReplaceAllString(stderr, ""); got != c.verbose {
+				t.Errorf("verbose: got %q, want %q", got, c.verbose)
+			}
+			s.Close()
+			if n := len(s.Reports()) + len(s.Rejected()); n != 0 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+func TestOneOffDynosReportIfTold(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := run(t, programs.with, "HEROKU_METRICS_URL="+s.URL("run.1"), "HMETRICS_INTERVAL=1s", "DYNO=run.1", "HMETRICS_ONE_OFF=1")
+	wait(t, s, 1)
+	p.end()
+}
+
+// Proxies are those of the environment. The endpoint's name resolves nowhere:
+// only through the proxy can a report arrive.
+func TestHonoursTheProxyOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	url := s.URL("web.1")
+	hosts := make(chan string, 10)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hosts <- r.URL.Host
+		s.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	p := run(t, programs.with, "HEROKU_METRICS_URL=http://metrics.invalid"+url[strings.LastIndex(url, "/"):], "HMETRICS_INTERVAL=1s", "HTTP_PROXY="+proxy.URL)
+	wait(t, s, 1)
+	if host := <-hosts; host != "metrics.invalid" {
+		t.Errorf("the proxy was asked for %q", host)
+	}
+	p.end()
+}
+
+func TestLogsChangesWhenVerbose(t *testing.T) {
+	t.Parallel()
+	s := serve(t, endpoint.Status(404), endpoint.Status(404), endpoint.Status(200), endpoint.Status(404))
+	url := s.URL("web.1")
+	p := run(t, programs.with, "HEROKU_METRICS_URL="+url, "HMETRICS_INTERVAL=1s", "HMETRICS_VERBOSE=true", "HMETRICS_RETRIES=none")
+	origin := url[:strings.LastIndex(url, "/")]
+	for _, want := range []string{
+		"[hmetrics] HMETRICS_RETRIES must be a whole number from 0 up: using 3",
+		"[hmetrics] error: reporting Go metrics to " + origin + ": the endpoint answered 404 Not Found",
+		"[hmetrics] reporting again", // the second failure is none
+		"[hmetrics] error: reporting Go metrics to " + origin + ": the endpoint answered 404 Not Found",
+		"[hmetrics] reporting again",
+	} {
+		if got := p.line(); got != want {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+	}
+	p.end()
+}
+
+func TestLogsThatTheURLWillNotDo(t *testing.T) {
+	t.Parallel()
+	p := run(t, programs.with, "HEROKU_METRICS_URL=secret", "HMETRICS_VERBOSE=1")
+	if got := p.line(); !strings.HasPrefix(got, "[hmetrics] error: ") || !strings.Contains(got, "HEROKU_METRICS_URL") || strings.Contains(got, "secret") {
+		t.Errorf("logged %q", got)
+	}
+	p.end()
+}
+
+// backoffs returns how long keepReporting waits between reports that end as
+// they are told to, after so long.
+func backoffs(reports ...func() (time.Duration, error)) (waits []time.Duration, logged []string) {
+	now := time.Unix(0, 0)
+	l := &logger{printf: func(format string, args ...interface{}) { logged = append(logged, fmt.Sprintf(format, args...)) }}
+	keepReporting(l, func() error {
+		if len(reports) == 0 {
+			return nil
+		}
+		report := reports[0]
+		reports = reports[1:]
+		took, err := report()
+		now = now.Add(took)
+		return err
+	}, func() time.Time { return now }, func(d time.Duration) { waits = append(waits, d) })
+	return waits, logged
+}
+
+func failAfter(d time.Duration) func() (time.Duration, error) {
+	return func() (time.Duration, error) { return d, errors.New("failed") }
+}
+
+func TestBacksOffIn10SecondIncrements(t *testing.T) {
+	f := failAfter(time.Second)
+	waits, logged := backoffs(f, f, f, f, f)
+	if fmt.Sprint(waits) != "[10s 20s 30s 40s 50s]" {
+		t.Errorf("waits %v", waits)
+	}
+	if len(logged) != 1 || logged[0] != "error: failed" {
+		t.Errorf("logged %q, want a lasting failure once", logged)
+	}
+}
+
+func TestFiveGoodMinutesResetTheBackoff(t *testing.T) {
+	f := failAfter(5 * time.Minute)
+	waits, _ := backoffs(f, f, failAfter(5*time.Minute+1), f)
+	if fmt.Sprint(waits) != "[10s 20s 10s 20s]" {
+		t.Errorf("waits %v", waits)
+	}
+}
+
+func TestAPanicIsContainedAndReportingResumesAfterTheBackoff(t *testing.T) {
+	resumed := false
+	waits, logged := backoffs(
+		func() (time.Duration, error) { panic("provoked") },
+		func() (time.Duration, error) { resumed = true; return 0, errors.New("failed") },
+	)
+	if !resumed || fmt.Sprint(waits) != "[10s 20s]" || len(logged) != 1 || !strings.Contains(logged[0], "provoked") {
+		t.Errorf("resumed %v, waits %v, logged %q", resumed, waits, logged)
+	}
+}
+
+// The program's log writer may panic at what it is given.
+func TestAPanicOfTheLogIsContained(t *testing.T) {
+	l := &logger{printf: func(string, ...interface{}) { panic("theirs") }}
+	n := 0
+	keepReporting(l, func() error {
+		if n++; n == 3 {
+			return nil
+		}
+		err := errors.New("failed")
+		l.failed(err)
+		return err
+	}, time.Now, func(time.Duration) {})
+	if n != 3 {
+		t.Errorf("%d reports", n)
+	}
+}
+
+func TestExportsNothing(t *testing.T) {
+	pkgs, err := parser.ParseDir(token.NewFileSet(), ".", func(f os.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	if err != nil || len(pkgs["onload"].Files) == 0 {
+		t.Fatal(pkgs, err)
+	}
+	if ast.PackageExports(pkgs["onload"]) {
+		t.Error("package onload exports something")
+	}
+}
+
+// Off, the agent's own packages take less than 20 µs of the start of the
+// process. What the packages that it builds upon take, unless the program has
+// them already, is shown beside it.
+func TestCostOfBeingOff(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^init (\S+) @.* ms, (\S+) ms clock`)
+	inits := func(exe string) map[string]float64 { // µs, best of 30
+		best := map[string]float64{}
+		for i := 0; i < 30; i++ {
+			_, trace := run(t, exe, "GODEBUG=inittrace=1").end()
+			for _, m := range line.FindAllStringSubmatch(trace, -1) {
+				ms, err := strconv.ParseFloat(m[2], 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if old, ok := best[m[1]]; !ok || ms*1000 < old {
+					best[m[1]] = ms * 1000
+				}
+			}
+		}
+		return best
+	}
+	const agent = "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
+	without, with := inits(programs.without), inits(programs.with)
+	if _, ok := with[agent+"/onload"]; !ok {
+		t.Fatalf("no trace of onload: %v", with)
+	}
+	ours, others := 0.0, map[string]float64{}
+	for name, us := range with {
+		if strings.HasPrefix(name, agent) {
+			ours += us
+		} else if _, ok := without[name]; !ok {
+			others[name] = us
+		}
+	}
+	t.Logf("µs of process start, best of 30: the agent %v, what it builds upon %v", ours, others)
+	if ours >= 20 {
+		t.Errorf("the agent's packages take %v µs", ours)
+	}
+}

@@ -1,0 +1,1 @@
+// Its presence lets peer.go declare functions without bodies.
