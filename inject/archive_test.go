@@ -13,7 +13,8 @@ import (
 func compileFmt(t *testing.T, flags ...string) (archive, buildID string) {
 	args := append(append([]string{"list", "-export"}, flags...), "-f", "{{.Export}} {{.BuildID}}", "fmt")
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly")
+	// go test sets GOROOT, but not always the PATH that goes with it.
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOROOT=")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)

@@ -39,10 +39,10 @@ func (c *importConfig) String() string { return strings.Join(c.lines, "\n") + "\
 // marks of 16 bytes (debug/buildinfo looks for the same ones in the binary).
 const modInfoMark = 16
 
-// addModules adds modules, "path\tversion\tsum" each, to the build information
-// that the binary will carry, so that those who read it (go version -m,
-// vulnerability scanners) see what the agent brought.
-func (c *importConfig) addModules(modules []string) {
+// describe adds modules, "path\tversion\tsum" each, and settings, "key=value"
+// each, to the build information that the binary will carry, so that those who
+// read it (go version -m, vulnerability scanners) see what was linked and why.
+func (c *importConfig) describe(modules, settings []string) {
 	for i, line := range c.lines {
 		const verb = "modinfo "
 		if !strings.HasPrefix(line, verb) {
@@ -57,16 +57,22 @@ func (c *importConfig) addModules(modules []string) {
 		if j := strings.Index(body, "\nbuild\t"); j >= 0 {
 			at = j + 1
 		}
-		var deps strings.Builder
+		var b strings.Builder
+		b.WriteString(info[:modInfoMark] + body[:at])
 		for _, m := range modules {
-			deps.WriteString("dep\t" + m + "\n")
+			b.WriteString("dep\t" + m + "\n")
 		}
-		c.lines[i] = verb + strconv.Quote(info[:modInfoMark+at]+deps.String()+info[modInfoMark+at:])
+		b.WriteString(body[at:])
+		for _, s := range settings {
+			b.WriteString("build\t" + s + "\n")
+		}
+		b.WriteString(info[len(info)-modInfoMark:])
+		c.lines[i] = verb + strconv.Quote(b.String())
 		return
 	}
 }
 
-// buildSettings returns the settings ("-race" to "true") of the build information.
+// buildSetting returns a setting of the build information, such as "-race".
 func (c *importConfig) buildSetting(key string) string {
 	for _, line := range c.lines {
 		if info, err := strconv.Unquote(strings.TrimPrefix(line, "modinfo ")); err == nil {

@@ -32,12 +32,12 @@ func modInfoLine(text string) string {
 	return "modinfo " + strconv.Quote("0w\xaf\f\x92t\b\x02A\xe1\xc1\a\xe6\xd6\x18\xe6"+text+"\xf92C1\x86\x18 r\x00\x82B\x10A\x16\xd8\xf2") + "\n"
 }
 
-func TestAddModules(t *testing.T) {
+func TestDescribe(t *testing.T) {
 	const info = "path\texample.com/app\nmod\texample.com/app\t(devel)\t\ndep\texample.com/lib\tv1.0.0\th1:abc=\n"
 	for _, settings := range []string{"", "build\t-race=true\nbuild\t-pgo=/x/default.pgo\n"} {
 		c := parseImportConfig(linkConfig + modInfoLine(info+settings))
-		c.addModules([]string{"example.com/agent\tv1.2.3\th1:def="})
-		want := linkConfig + modInfoLine(info+"dep\texample.com/agent\tv1.2.3\th1:def=\n"+settings)
+		c.describe([]string{"example.com/agent\tv1.2.3\th1:def="}, []string{"agent.key=value"})
+		want := linkConfig + modInfoLine(info+"dep\texample.com/agent\tv1.2.3\th1:def=\n"+settings+"build\tagent.key=value\n")
 		if got := c.String(); got != want {
 			t.Errorf("config:\n%s\nwant:\n%s", got, want)
 		}
@@ -46,7 +46,7 @@ func TestAddModules(t *testing.T) {
 			t.Fatal(err)
 		}
 		bi, err := debug.ParseBuildInfo(text[modInfoMark : len(text)-modInfoMark])
-		if err != nil || len(bi.Deps) != 2 {
+		if err != nil || len(bi.Deps) != 2 || bi.Settings[len(bi.Settings)-1].Key != "agent.key" {
 			t.Errorf("build information does not parse: %v, %v", bi, err)
 		}
 	}
@@ -70,6 +70,6 @@ func FuzzImportConfig(f *testing.F) {
 			t.Errorf("%q becomes %q", data, got)
 		}
 		c.buildSetting("-pgo")
-		c.addModules([]string{"example.com/agent\tv1.2.3"})
+		c.describe([]string{"example.com/agent\tv1.2.3"}, []string{"a=b"})
 	})
 }

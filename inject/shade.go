@@ -134,7 +134,7 @@ func moduleSum(sums, module, version string) string {
 	return ""
 }
 
-// modules returns what shade wrote for importConfig.addModules.
+// modules returns what shade wrote for importConfig.describe.
 func (s stage) modules() ([]string, error) {
 	b, err := os.ReadFile(s.path("shaded", "modules"))
 	return strings.Split(strings.TrimSpace(string(b)), "\n"), err

@@ -29,6 +29,9 @@ func openStage(dir string) (stage, error) {
 	return stage{dir}, nil
 }
 
+// id returns the injection ID.
+func (s stage) id() string { return filepath.Base(s.dir) }
+
 func (s stage) path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)
 }

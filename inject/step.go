@@ -229,18 +229,22 @@ func (s step) link(args []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	settings := []string{"hmetrics.injection=" + s.stage.id()}
 	reporter := ""
 	for _, path := range reporters {
 		if cfg.archives[path] != "" {
 			reporter = path
 		}
 	}
+	if reporter != "" {
+		settings = append(settings, "hmetrics.off="+reporter)
+	}
 	for _, path := range sortedKeys(l.archives) {
 		if cfg.archives[path] == "" {
 			cfg.add(path, l.archives[path])
 		}
 	}
-	cfg.addModules(modules)
+	cfg.describe(modules, settings)
 	newCfg := cfgName + ".hmetrics"
 	if err := os.WriteFile(newCfg, []byte(cfg.String()), 0o666); err != nil {
 		return nil, err
