@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A dyno is a running process of the app.
+type dyno struct {
+	process
+	started time.Time
+	pid     int
+	done    chan struct{} // closed when it has ended, all of its process group with it
+	ended   time.Time
+	err     error // how it ended
+}
+
+// startDyno starts p in dir in a process group of its own. Its output goes to
+// log, a line at a time. It does not outlive this process.
+func startDyno(p process, dir string, args, environ []string, log io.Writer) (*dyno, error) {
+	// "$@" are the app's arguments; the shell goes away for a simple command.
+	argv := append([]string{"-c", p.command + ` "$@"`, p.name}, args...)
+	if len(args) == 0 {
+		argv[1] = p.command
+	}
+	cmd := exec.Command("bash", argv...)
+	cmd.Dir, cmd.Env = dir, environ
+	cmd.SysProcAttr = ownGroup()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+
+	d := &dyno{process: p, started: time.Now(), done: make(chan struct{})}
+	up := make(chan error)
+	go func() {
+		// The kernel kills the child when the thread that started it ends.
+		runtime.LockOSThread()
+		err := cmd.Start()
+		w.Close()
+		up <- err
+		if err != nil {
+			r.Close()
+			return
+		}
+		copied := make(chan struct{})
+		go func() {
+			defer close(copied)
+			lines := &lineWriter{w: log, prefix: p.name + ".1 | "}
+			io.Copy(lines, r)
+			lines.flush()
+		}()
+		d.err = cmd.Wait()
+		d.ended = time.Now()
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		select {
+		case <-copied:
+		case <-time.After(time.Second): // somebody who left the group has the pipe
+			r.Close()
+			<-copied
+		}
+		r.Close()
+		close(d.done)
+	}()
+	if err := <-up; err != nil {
+		return nil, err
+	}
+	d.pid = cmd.Process.Pid
+	return d, nil
+}
+
+// stop ends the dyno as the platform does: SIGTERM to all of its processes, and
+// SIGKILL after the grace period.
+func (d *dyno) stop(grace time.Duration) {
+	select {
+	case <-d.done:
+		return
+	default:
+	}
+	syscall.Kill(-d.pid, syscall.SIGTERM)
+	select {
+	case <-d.done:
+	case <-time.After(grace):
+		syscall.Kill(-d.pid, syscall.SIGKILL)
+		<-d.done
+	}
+}
+
+// how says how a dyno that is done ended.
+func (d *dyno) how() string {
+	var exit *exec.ExitError
+	after := "after " + elapsed(d.ended.Sub(d.started))
+	switch {
+	case d.err == nil:
+		return "exited with status 0 " + after
+	case errors.As(d.err, &exit):
+		if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+			return fmt.Sprintf("was killed by the signal %q %s", s.Signal(), after)
+		}
+		return fmt.Sprintf("exited with status %d %s", exit.ExitCode(), after)
+	}
+	return fmt.Sprintf("ended %s: %v", after, d.err)
+}
+
+// A lineWriter writes whole lines, each with a prefix.
+type lineWriter struct {
+	w      io.Writer
+	prefix string
+	rest   []byte
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		i := bytes.IndexByte(l.rest, '\n')
+		if i < 0 {
+			break
+		}
+		l.line(l.rest[:i])
+		l.rest = l.rest[i+1:]
+	}
+	if len(l.rest) > 64<<10 {
+		l.flush()
+	}
+	return len(p), nil
+}
+
+func (l *lineWriter) flush() {
+	if len(l.rest) > 0 {
+		l.line(l.rest)
+		l.rest = nil
+	}
+}
+
+func (l *lineWriter) line(b []byte) {
+	fmt.Fprintf(l.w, "%s%s\n", l.prefix, b)
+}
+
+// A lockedWriter lets several goroutines write.
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

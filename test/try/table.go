@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+)
+
+// A table shows reports as they arrive, a line for each.
+type table struct {
+	w       io.Writer
+	start   time.Time
+	process int // width of the column of process names; 0: none
+	lines   int
+}
+
+// newTable returns a table whose times count from start. It has a column of
+// process names if there are several.
+func newTable(w io.Writer, start time.Time, processes []process) *table {
+	t := &table{w: w, start: start}
+	if len(processes) > 1 {
+		t.process = len("process")
+		for _, p := range processes {
+			if len(p.name) > t.process {
+				t.process = len(p.name)
+			}
+		}
+	}
+	return t
+}
+
+// headerEvery is after how many lines the header comes again.
+const headerEvery = 20
+
+func (t *table) add(r endpoint.Report) {
+	if t.lines%headerEvery == 0 {
+		t.line("time", "process", "heap", "stack", "objects", "goal", "GCs", "pause", "goroutines")
+	}
+	t.lines++
+	t.line(
+		elapsed(r.Received.Sub(t.start)),
+		r.Process,
+		size(r.HeapBytes),
+		size(r.StackBytes),
+		count(r.HeapObjects),
+		size(r.GCGoal),
+		count(r.Collections),
+		pause(r.PauseNS),
+		count(r.Goroutines),
+	)
+}
+
+func (t *table) line(time, process string, rest ...string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%8s", time)
+	if t.process > 0 {
+		fmt.Fprintf(&b, "  %-*s", t.process, process)
+	}
+	for i, cell := range rest {
+		fmt.Fprintf(&b, "  %*s", [...]int{10, 10, 11, 10, 6, 8, 10}[i], cell)
+	}
+	fmt.Fprintln(t.w, b.String())
+}
+
+// size renders bytes, such as 1.2 MiB.
+func size(bytes float64) string {
+	if bytes < 1024 {
+		return fmt.Sprintf("%.0f B", bytes)
+	}
+	units := [...]string{"KiB", "MiB", "GiB", "TiB", "PiB"}
+	i := -1
+	for bytes >= 1024 && i < len(units)-1 {
+		bytes /= 1024
+		i++
+	}
+	// 1023.95 would be rendered as 1024.0.
+	if bytes >= 1023.95 && i < len(units)-1 {
+		bytes /= 1024
+		i++
+	}
+	return fmt.Sprintf("%.1f %s", bytes, units[i])
+}
+
+// count renders a whole number with its thousands apart, such as 12,345.
+func count(n float64) string {
+	s := strconv.FormatFloat(n, 'f', 0, 64)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// pause renders nanoseconds with three digits, such as 123µs.
+func pause(ns float64) string {
+	d := time.Duration(ns)
+	for unit := time.Duration(1); unit < time.Hour; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit).String()
+		}
+	}
+	return d.Round(time.Minute).String()
+}
+
+// elapsed renders a time since the start, such as 2.0s or 1m02s.
+func elapsed(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	d = d.Round(time.Second)
+	if d < time.Hour {
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+}
