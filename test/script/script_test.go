@@ -1,0 +1,239 @@
+// Package script holds the scenarios: one behaviour of the buildpack each, in
+// the format of testscript. A scenario runs the real scripts, go commands and
+// binaries.
+//
+// Its directories are those of a platform: $BUILDPACK is a copy of this
+// repository's buildpack, $APP an app's sources, $CACHE_DIR and $ENV_DIR what
+// bin/compile is given. $APPS names the directory test/apps.
+package script
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+)
+
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine, err := goenv("GOROOT", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: ".",
+		Setup: func(env *testscript.Env) error {
+			for _, file := range []string{"bin", "agent", "inject", "go.mod", "go.sum", "buildpack.toml"} {
+				if err := copyTree(filepath.Join(env.WorkDir, "buildpack", file), filepath.Join(root, file)); err != nil {
+					return err
+				}
+			}
+			for name, value := range machine {
+				env.Setenv(name, value)
+			}
+			for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+				env.Setenv(name, os.Getenv(name))
+			}
+			env.Setenv("BUILDPACK", filepath.Join(env.WorkDir, "buildpack"))
+			env.Setenv("APP", filepath.Join(env.WorkDir, "app"))
+			env.Setenv("APPS", filepath.Join(root, "test", "apps"))
+			env.Setenv("CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
+			env.Setenv("ENV_DIR", filepath.Join(env.WorkDir, "env"))
+			env.Setenv("PATH", filepath.Join(machine["GOROOT"], "bin")+":/usr/local/bin:/usr/bin:/bin")
+			env.Setenv("GOENV", "off")
+			env.Setenv("GOTOOLCHAIN", "local")
+			env.Setenv("GOBIN", filepath.Join(env.WorkDir, "bin"))
+			env.Setenv("HMETRICS_INTERVAL", "1s")
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "toolchains" {
+				return false, fmt.Errorf("unknown condition %s", cond)
+			}
+			return os.Getenv("HMETRICS_TEST_TOOLCHAINS") == "1", nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"buildpack": cmdBuildpack,
+			"config":    cmdConfig,
+			"dyno":      cmdDyno,
+			"linked":    cmdLinked,
+			"toolchain": cmdToolchain,
+			"sum":       cmdSum,
+		},
+	})
+}
+
+// goenv returns settings of the go command that runs the tests, so that
+// scenarios share its caches.
+func goenv(names ...string) (map[string]string, error) {
+	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	env := make(map[string]string)
+	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
+		env[names[i]] = value
+	}
+	return env, nil
+}
+
+func copyTree(dst, src string) error {
+	return filepath.WalkDir(src, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(src, path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dst, rel)
+		if e.IsDir() {
+			return os.MkdirAll(to, 0o777)
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+			return err
+		}
+		return os.WriteFile(to, b, info.Mode())
+	})
+}
+
+// config NAME VALUE sets a config var, a file in $ENV_DIR.
+func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: config NAME VALUE")
+	}
+	ts.Check(os.MkdirAll(ts.Getenv("ENV_DIR"), 0o777))
+	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("ENV_DIR"), args[0]), []byte(args[1]), 0o666))
+}
+
+// buildpack runs bin/detect and bin/compile on $APP and then, as the platform
+// does before it runs the next buildpack, sources export: what it sets is set
+// in the scenario.
+func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 0 {
+		ts.Fatalf("usage: buildpack")
+	}
+	ts.Check(os.MkdirAll(ts.Getenv("CACHE_DIR"), 0o777))
+	run := func(script string, args ...string) error { return ts.Exec(ts.Getenv("BUILDPACK")+script, args...) }
+	err := run("/bin/detect", ts.Getenv("APP"))
+	if err == nil {
+		err = run("/bin/compile", ts.Getenv("APP"), ts.Getenv("CACHE_DIR"), ts.Getenv("ENV_DIR"))
+	}
+	if (err == nil) == neg {
+		ts.Fatalf("bin/compile: %v", err)
+	}
+	names := []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT"}
+	source := `[ ! -f "$1" ] || . "$1"; shift; for name; do printf '%s\n' "${!name}"; done`
+	cmd := exec.Command("bash", append([]string{"-euc", strings.ReplaceAll(source, "${!name}", "${!name:-}"), "source", ts.Getenv("BUILDPACK") + "/export"}, names...)...)
+	cmd.Env = []string{"GOFLAGS=" + ts.Getenv("GOFLAGS"), "PATH=" + ts.Getenv("PATH")}
+	out, err := cmd.Output()
+	ts.Check(err)
+	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
+		ts.Setenv(names[i], value)
+	}
+}
+
+// dyno [-n REPORTS] BINARY [ARG...] runs a binary as a dyno with the labs flag
+// would, until the metrics endpoint has accepted that many reports (default 2),
+// and kills it. A refused report fails the scenario.
+func cmdDyno(ts *testscript.TestScript, neg bool, args []string) {
+	n := 2
+	if len(args) > 2 && args[0] == "-n" {
+		if _, err := fmt.Sscan(args[1], &n); err != nil {
+			ts.Fatalf("dyno: %v", err)
+		}
+		args = args[2:]
+	}
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: dyno [-n REPORTS] BINARY [ARG...]")
+	}
+	srv, err := endpoint.Start(endpoint.Options{})
+	ts.Check(err)
+	defer srv.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, ts.MkAbs(args[0]), args[1:]...)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Env = []string{
+		"PATH=/usr/bin:/bin", "PORT=0", "DYNO=web.1",
+		"HEROKU_METRICS_URL=" + srv.URL("web"), "HMETRICS_INTERVAL=" + ts.Getenv("HMETRICS_INTERVAL"),
+		"HMETRICS_VERBOSE=" + ts.Getenv("HMETRICS_VERBOSE"),
+	}
+	start := time.Now()
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait(); cancel() }()
+	reports, err := srv.Wait(ctx, n)
+	cmd.Process.Kill()
+	exit := <-ended
+	if err != nil {
+		ts.Fatalf("dyno: %d of %d reports arrived in %v (%v)\n%s", len(srv.Reports()), n, time.Since(start), exit, out.String())
+	}
+	for _, r := range srv.Rejected() {
+		ts.Fatalf("dyno: a report was refused: %s", r.Reason)
+	}
+	if strings.Contains(out.String(), srv.URL("web")) {
+		ts.Fatalf("dyno: the output holds the endpoint's URL")
+	}
+	fmt.Fprintf(ts.Stdout(), "%d reports, first after %.0f s\n%s", len(reports), reports[0].Received.Sub(start).Seconds(), out.String())
+}
+
+// linked BINARY looks for the agent's functions in a binary.
+func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: linked BINARY")
+	}
+	if found := strings.Contains(ts.ReadFile(args[0]), "hmetrics.injected/agent/onload"); found == neg {
+		ts.Fatalf("%s: agent linked: %v", args[0], found)
+	}
+}
+
+// toolchain VERSION makes a Go release the one that PATH finds.
+func cmdToolchain(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: toolchain VERSION")
+	}
+	cmd := exec.Command("go", "env", "GOROOT")
+	cmd.Env = append(os.Environ(), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN="+args[0])
+	out, err := cmd.Output()
+	if err != nil {
+		ts.Fatalf("fetching %s: %v", args[0], err)
+	}
+	root := strings.TrimSpace(string(out))
+	ts.Setenv("GOROOT", root)
+	ts.Setenv("PATH", filepath.Join(root, "bin")+":/usr/local/bin:/usr/bin:/bin")
+}
+
+// sum DIR FILE writes the names, modes and hashes of all files in DIR to FILE.
+func cmdSum(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sum DIR FILE")
+	}
+	cmd := exec.Command("sh", "-c", "find . | sort | while read -r f; do stat -c '%n %a %s' \"$f\"; [ -d \"$f\" ] || sha256sum \"$f\"; done")
+	cmd.Dir = ts.MkAbs(args[0])
+	out, err := cmd.Output()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), out, 0o666))
+}
