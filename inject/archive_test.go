@@ -12,12 +12,18 @@ import (
 // command knows for it.
 func compileFmt(t *testing.T, flags ...string) (archive, buildID string) {
 	args := append(append([]string{"list", "-export"}, flags...), "-f", "{{.Export}} {{.BuildID}}", "fmt")
-	cmd := exec.Command("go", args...)
-	// go test sets GOROOT, but not always the PATH that goes with it.
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOROOT=")
+	// go test sets either GOROOT or the PATH that goes with it.
+	gocmd := "go"
+	if root := os.Getenv("GOROOT"); root != "" {
+		gocmd = filepath.Join(root, "bin", gocmd)
+	}
+	cmd := exec.Command(gocmd, args...)
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOTOOLCHAIN=local")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, &stderr)
 	}
 	f := strings.Fields(string(out))
 	return f[0], f[1]

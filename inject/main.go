@@ -23,7 +23,7 @@ import (
 	"strconv"
 )
 
-const usage = "usage: inject preflight PID TOOL ID TOOLEXEC\n       inject step PID TOOL ARG..."
+var errUsage = errors.New("usage: inject (preflight PID TOOL ID TOOLEXEC | step PID TOOL [ARG]…)")
 
 // errNotMeant says that injection is not meant to happen, which is no problem.
 var errNotMeant = errors.New("injection is not meant to happen")
@@ -42,7 +42,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 3 {
-		return errors.New(usage)
+		return errUsage
 	}
 	st, err := openStage(os.Getenv("HMETRICS_STAGE"))
 	if err != nil {
@@ -50,7 +50,7 @@ func run(args []string) error {
 	}
 	pid, err := strconv.Atoi(args[1])
 	if err != nil {
-		return errors.New(usage)
+		return errUsage
 	}
 	parent, err := findGoCommand("/proc", pid)
 	if err != nil {
@@ -67,5 +67,5 @@ func run(args []string) error {
 		}
 		return step{stage: st, parent: parent, dir: wd, env: os.Environ()}.run(tool, args)
 	}
-	return errors.New(usage)
+	return errUsage
 }
