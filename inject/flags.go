@@ -99,8 +99,30 @@ func readBuildFlags(args []string, goflags, dir string) (buildFlags, error) {
 	}
 	f.Buildmode, f.PGO = values["buildmode"], values["pgo"]
 	f.Archive = selectFlags(values, archiveFlags)
+	if std := standardPatterns(values["coverpkg"]); std != "" {
+		f.Archive = append(f.Archive, "-cover=true", "-coverpkg="+std)
+		if mode := values["covermode"]; mode != "" {
+			f.Archive = append(f.Archive, "-covermode="+mode)
+		}
+	}
 	f.Module = selectFlags(values, moduleFlags)
 	return f, nil
+}
+
+// standardPatterns returns those of the patterns of -coverpkg that match
+// standard packages. The agent itself is never to be covered.
+func standardPatterns(coverpkg string) string {
+	var std []string
+	for _, p := range strings.Split(coverpkg, ",") {
+		first := strings.SplitN(p, "/", 2)[0]
+		switch {
+		case p == "all" || p == "...":
+			return "std"
+		case p != "" && !strings.Contains(first, "."):
+			std = append(std, p)
+		}
+	}
+	return strings.Join(std, ",")
 }
 
 // cutFlag splits -name, --name, -name=value and --name=value. A flag without a

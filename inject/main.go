@@ -1,8 +1,14 @@
-// Command inject links the metrics agent into an app's binaries. bin/toolexec
-// builds it with the toolchain that builds the app, and calls it:
+// Command inject links the metrics agent into an app's binaries, and tells of a
+// binary whether it did:
+//
+//	inject verify [-json] BINARY…
+//
+// exits 0 only if every binary is going to report through the agent. The other
+// verbs are for bin/toolexec, which builds this command with the toolchain that
+// builds the app and with the build tag toolexec:
 //
 //	inject preflight PID TOOL ID TOOLEXEC
-//	inject step PID TOOL ARG...
+//	inject step PID TOOL [ARG]…
 //
 // preflight makes sure that the agent can be linked into what the go command
 // with process ID PID builds: exit 0. Otherwise it says why in one line, exit
@@ -23,7 +29,7 @@ import (
 	"strconv"
 )
 
-var errUsage = errors.New("usage: inject (preflight PID TOOL ID TOOLEXEC | step PID TOOL [ARG]…)")
+var errUsage = errors.New("usage: inject (preflight PID TOOL ID TOOLEXEC | step PID TOOL [ARG]… | verify [-json] BINARY…)")
 
 // errNotMeant says that injection is not meant to happen, which is no problem.
 var errNotMeant = errors.New("injection is not meant to happen")
@@ -41,6 +47,9 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) > 0 && args[0] == "verify" {
+		return verify(args[1:], os.Stdout)
+	}
 	if len(args) < 3 {
 		return errUsage
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -40,7 +41,13 @@ func (s step) run(tool string, args []string) error {
 		}
 		injected = args
 	}
-	return syscall.Exec(tool, append([]string{tool}, injected...), s.env)
+	// A -toolexec of the user's own comes between us and the tool.
+	argv := append(strings.Fields(getenv(s.env, "HMETRICS_CHAIN")), tool)
+	program, err := exec.LookPath(argv[0])
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(program, append(argv, injected...), s.env)
 }
 
 // compile returns the compiler's arguments with the agent's import added where
@@ -193,8 +200,17 @@ func (s step) listing(d decision, profile string, app importConfig) (importConfi
 var reporters = []string{
 	"github.com/heroku/x/hmetrics",
 	"go.pennock.tech/hmetrics",
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent",
+	buildpackModule + "/agent",
 }
+
+const (
+	buildpackModule = "github.com/hmetrics/heroku-buildpack-go-metrics"
+
+	// Keys of the build information's settings: the injection ID, and the
+	// package for whose sake the agent is off.
+	injectionSetting = "hmetrics.injection"
+	offSetting       = "hmetrics.off"
+)
 
 // link returns the linker's arguments with the agent's archives added where
 // the main package imports it.
@@ -229,7 +245,7 @@ func (s step) link(args []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := []string{"hmetrics.injection=" + s.stage.id()}
+	settings := []string{injectionSetting + "=" + s.stage.id()}
 	reporter := ""
 	for _, path := range reporters {
 		if cfg.archives[path] != "" {
@@ -237,7 +253,7 @@ func (s step) link(args []string) ([]string, error) {
 		}
 	}
 	if reporter != "" {
-		settings = append(settings, "hmetrics.off="+reporter)
+		settings = append(settings, offSetting+"="+reporter)
 	}
 	for _, path := range sortedKeys(l.archives) {
 		if cfg.archives[path] == "" {

@@ -23,6 +23,17 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
 )
 
+// buildInject builds command inject, for scenarios that call it by hand.
+func buildInject(dir string) error {
+	cmd := exec.Command("go", "build", "-o", dir, "../../inject")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("building inject: %w\n%s", err, out)
+	}
+	return nil
+}
+
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -30,6 +41,10 @@ func TestScripts(t *testing.T) {
 	}
 	machine, err := goenv("GOROOT", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE")
 	if err != nil {
+		t.Fatal(err)
+	}
+	tools := t.TempDir()
+	if err := buildInject(tools); err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
@@ -51,7 +66,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("APPS", filepath.Join(root, "test", "apps"))
 			env.Setenv("CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("ENV_DIR", filepath.Join(env.WorkDir, "env"))
-			env.Setenv("PATH", filepath.Join(machine["GOROOT"], "bin")+":/usr/local/bin:/usr/bin:/bin")
+			env.Setenv("PATH", filepath.Join(machine["GOROOT"], "bin")+":"+tools+":/usr/local/bin:/usr/bin:/bin")
 			env.Setenv("GOENV", "off")
 			env.Setenv("GOTOOLCHAIN", "local")
 			env.Setenv("GOBIN", filepath.Join(env.WorkDir, "bin"))
