@@ -26,24 +26,27 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 )
 
 var errUsage = errors.New("usage: inject (preflight PID TOOL ID TOOLEXEC | step PID TOOL [ARG]… | verify [-json] BINARY…)")
 
-// errNotMeant says that injection is not meant to happen, which is no problem.
-var errNotMeant = errors.New("injection is not meant to happen")
+// notMeant says why injection is not meant to happen, which is no problem.
+type notMeant string
+
+func (n notMeant) Error() string { return string(n) }
 
 func main() {
 	err := run(os.Args[1:])
-	switch {
-	case err == nil:
-	case errors.Is(err, errNotMeant):
-		os.Exit(3)
-	default:
-		fmt.Fprintln(os.Stderr, oneLine(err.Error()))
-		os.Exit(1)
+	if err == nil {
+		return
 	}
+	if _, ok := err.(notMeant); ok {
+		os.Exit(3)
+	}
+	fmt.Fprintln(os.Stderr, oneLine(err.Error()))
+	os.Exit(1)
 }
 
 func run(args []string) error {
@@ -68,8 +71,10 @@ func run(args []string) error {
 	verb, tool, args := args[0], args[2], args[3:]
 	switch {
 	case verb == "preflight" && len(args) == 2:
-		return preflight(st, parent, toolchain{compiler: tool, id: args[0]}, args[1], os.Environ())
-	case verb == "step":
+		err := preflight(st, parent, toolchain{compiler: tool, id: args[0]}, args[1], os.Environ())
+		explain(os.Environ(), pid, "preflight for "+filepath.Base(tool), err)
+		return err
+	case verb == "step" && len(args) > 0:
 		wd, err := os.Getwd()
 		if err != nil {
 			return err

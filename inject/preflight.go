@@ -31,7 +31,7 @@ func preflight(st stage, parent goCommand, tc toolchain, toolexec string, env []
 		if d.Linked {
 			return nil
 		}
-		return errNotMeant
+		return notMeant("decided before")
 	}
 	d, err := decide(st, parent, tc, toolexec, env)
 	if werr := st.record(parent, d); werr != nil {
@@ -52,12 +52,12 @@ func decide(st stage, parent goCommand, tc toolchain, toolexec string, env []str
 		Env: archiveEnv(env), ModCache: getenv(env, "GOMODCACHE"),
 	}
 	if goos := getenv(env, "GOOS"); goos != "linux" && !(goos == "" && runtime.GOOS == "linux") {
-		return d, errNotMeant
+		return d, notMeant("GOOS is " + goos)
 	}
 	switch flags.Buildmode {
 	case "", "default", "exe", "pie":
 	default:
-		return d, errNotMeant
+		return d, notMeant("-buildmode is " + flags.Buildmode)
 	}
 	g := d.goTool(env)
 	if !exists(filepath.Join(g.goroot(), "bin", "go")) {

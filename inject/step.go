@@ -30,6 +30,10 @@ func (s step) run(tool string, args []string) error {
 	} else {
 		injected, err = s.compile(args)
 	}
+	explain(s.env, s.parent.pid, filepath.Base(tool)+" "+s.importPath(), err)
+	if _, ok := err.(notMeant); ok {
+		injected, err = args, nil
+	}
 	if err != nil {
 		err = fmt.Errorf("hmetrics: the metrics agent is not linked into %s: %w", s.importPath(), err)
 		if getenv(s.env, "HMETRICS_INJECT") == "require" {
@@ -50,29 +54,28 @@ func (s step) run(tool string, args []string) error {
 	return syscall.Exec(program, append(argv, injected...), s.env)
 }
 
-// compile returns the compiler's arguments with the agent's import added where
-// they are those of a main package of the app.
+// compile returns the compiler's arguments with the agent's import added, or
+// notMeant where they are not those of a main package of the app.
 func (s step) compile(args []string) ([]string, error) {
-	pkg := value(args, "-p")
-	if strings.HasPrefix(pkg, shadedRoot+"/") {
+	if strings.HasPrefix(value(args, "-p"), shadedRoot+"/") {
 		// Stack traces and profiles show the import path, not the stage, and
 		// the archives do not depend on where the stage lies.
 		return replace(args, "-trimpath", s.stage.path("shaded")+"=>"+shadedRoot+";"+value(args, "-trimpath")), nil
 	}
-	d, err := s.stage.decision(s.parent)
-	if err != nil || !d.Linked || pkg != "main" {
-		return args, nil
+	d, err := s.decision()
+	if err != nil {
+		return nil, err
 	}
-	main, ok, err := s.mainPackage(d, args)
-	if err != nil || !ok {
-		return args, err
+	main, err := s.mainPackage(d, args)
+	if err != nil {
+		return nil, err
 	}
 	patterns, err := s.stage.patterns()
 	if err != nil {
 		return nil, err
 	}
 	if !main.selected(patterns) {
-		return args, nil
+		return nil, notMeant("HMETRICS_PACKAGES does not select it")
 	}
 
 	cfgName := value(args, "-importcfg")
@@ -104,10 +107,19 @@ func (s step) compile(args []string) ([]string, error) {
 	return append(replace(args, "-importcfg", newCfg), file), nil
 }
 
-// mainPackage returns the package that the arguments compile, if it is a main
-// package of the app's own: not a test's driver, not of the module cache, the
-// vendor directory or the Go installation.
-func (s step) mainPackage(d decision, args []string) (mainPackage, bool, error) {
+// decision returns what the preflight found for the go command, or notMeant if
+// it did not find that the agent can be linked.
+func (s step) decision() (decision, error) {
+	d, err := s.stage.decision(s.parent)
+	if err != nil || !d.Linked {
+		return d, notMeant("the preflight has not let it")
+	}
+	return d, nil
+}
+
+// mainPackage returns the package that the arguments compile, or notMeant if it
+// is no main package of the app's own.
+func (s step) mainPackage(d decision, args []string) (mainPackage, error) {
 	work := filepath.Dir(value(args, "-importcfg"))
 	dir := ""
 	for _, arg := range args {
@@ -115,7 +127,7 @@ func (s step) mainPackage(d decision, args []string) (mainPackage, bool, error) 
 			continue
 		}
 		if filepath.Base(arg) == "_testmain.go" {
-			return mainPackage{}, false, nil
+			return mainPackage{}, notMeant("it is the driver of a test")
 		}
 		if !filepath.IsAbs(arg) {
 			arg = filepath.Join(s.dir, arg)
@@ -129,12 +141,19 @@ func (s step) mainPackage(d decision, args []string) (mainPackage, bool, error) 
 		// Every file is generated, by cgo or for coverage.
 		var err error
 		if dir, err = s.packageDir(d); err != nil {
-			return mainPackage{}, false, err
+			return mainPackage{}, err
 		}
 	}
-	root := toolchain{compiler: d.Compiler}.goroot()
 	p := locate(dir, s.importPath())
-	return p, !within(dir, root) && !within(dir, d.ModCache) && !p.vendored(), nil
+	switch {
+	case within(dir, toolchain{compiler: d.Compiler}.goroot()):
+		return p, notMeant("it belongs to the Go installation")
+	case within(dir, d.ModCache):
+		return p, notMeant("it is in the module cache")
+	case p.vendored():
+		return p, notMeant("it is vendored")
+	}
+	return p, nil
 }
 
 // commandLineArguments is the import path of a package that was named by its
@@ -212,15 +231,17 @@ const (
 	offSetting       = "hmetrics.off"
 )
 
-// link returns the linker's arguments with the agent's archives added where
-// the main package imports it.
+// link returns the linker's arguments with the agent's archives added, or
+// notMeant where the main package does not import it.
 func (s step) link(args []string) ([]string, error) {
-	d, err := s.stage.decision(s.parent)
-	if err != nil || !d.Linked || len(args) == 0 {
-		return args, nil
+	d, err := s.decision()
+	if err != nil {
+		return nil, err
 	}
-	if ours, err := mentions(args[len(args)-1], shadedOnload); err != nil || !ours {
-		return args, err
+	if ours, err := mentions(args[len(args)-1], shadedOnload); err != nil {
+		return nil, err
+	} else if !ours {
+		return nil, notMeant("its main package has not got the agent")
 	}
 	cfgName := value(args, "-importcfg")
 	b, err := os.ReadFile(cfgName)

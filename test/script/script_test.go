@@ -74,10 +74,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond != "toolchains" {
-				return false, fmt.Errorf("unknown condition %s", cond)
+			switch cond {
+			case "toolchains", "slow":
+				return os.Getenv("HMETRICS_TEST_"+strings.ToUpper(cond)) == "1", nil
 			}
-			return os.Getenv("HMETRICS_TEST_TOOLCHAINS") == "1", nil
+			return false, fmt.Errorf("unknown condition %s", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"buildpack": cmdBuildpack,
@@ -157,7 +158,7 @@ func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	if (err == nil) == neg {
 		ts.Fatalf("bin/compile: %v", err)
 	}
-	names := []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT"}
+	names := []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT", "HMETRICS_DEBUG"}
 	source := `[ ! -f "$1" ] || . "$1"; shift; for name; do printf '%s\n' "${!name}"; done`
 	cmd := exec.Command("bash", append([]string{"-euc", strings.ReplaceAll(source, "${!name}", "${!name:-}"), "source", ts.Getenv("BUILDPACK") + "/export"}, names...)...)
 	cmd.Env = []string{"GOFLAGS=" + ts.Getenv("GOFLAGS"), "PATH=" + ts.Getenv("PATH")}
