@@ -13,6 +13,7 @@ import (
 type goCommand struct {
 	pid   int
 	start string   // clock ticks from boot to its start; tells it from a later process of the same pid
+	space string   // its PID namespace: containers may share a build cache
 	args  []string // its command line, the program's name first
 	dir   string   // its working directory
 }
@@ -34,6 +35,9 @@ func findGoCommand(proc string, pid int) (goCommand, error) {
 		}
 		if exe, err := os.Readlink(filepath.Join(dir, "exe")); err == nil && filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == "go" {
 			g := goCommand{pid: pid, start: fields[19]}
+			if space, err := os.Readlink(filepath.Join(dir, "ns", "pid")); err == nil {
+				g.space = strings.Trim(space, "pid:[]")
+			}
 			cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 			if err != nil {
 				return goCommand{}, fmt.Errorf("reading the go command's flags: %w", err)
@@ -52,4 +56,4 @@ func findGoCommand(proc string, pid int) (goCommand, error) {
 }
 
 // name tells the go command from every other one since the machine started.
-func (g goCommand) name() string { return strconv.Itoa(g.pid) + "-" + g.start }
+func (g goCommand) name() string { return g.space + "-" + strconv.Itoa(g.pid) + "-" + g.start }

@@ -26,7 +26,7 @@ func TestFindGoCommandInRealProc(t *testing.T) {
 // writeProc makes a /proc with the process pid in it.
 func writeProc(t *testing.T, proc string, pid, ppid int, exe, comm string, args ...string) {
 	dir := filepath.Join(proc, strconv.Itoa(pid))
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "ns"), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	stat := strconv.Itoa(pid) + " (" + comm + ") S " + strconv.Itoa(ppid) + strings.Repeat(" 0", 17) + " 4711 0 0\n"
@@ -35,7 +35,7 @@ func writeProc(t *testing.T, proc string, pid, ppid int, exe, comm string, args 
 			t.Fatal(err)
 		}
 	}
-	for name, target := range map[string]string{"exe": exe, "cwd": "/app"} {
+	for name, target := range map[string]string{"exe": exe, "cwd": "/app", "ns/pid": "pid:[4026531836]"} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestFindGoCommandAboveAWrapper(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := goCommand{pid: 20, start: "4711", args: []string{"go", "build", "-ldflags", "-s -w", "."}, dir: "/app"}
+	want := goCommand{pid: 20, start: "4711", space: "4026531836", args: []string{"go", "build", "-ldflags", "-s -w", "."}, dir: "/app"}
 	if !reflect.DeepEqual(g, want) {
 		t.Errorf("%+v, want %+v", g, want)
 	}

@@ -80,23 +80,22 @@ func (d decision) goTool(env []string) goTool {
 }
 
 // record keeps a decision for the later steps of the go command, and drops
-// those of go commands that have ended.
+// those of go commands that have ended. Of those in another PID namespace
+// nothing is known.
 func (s stage) record(g goCommand, d decision) error {
 	dir := s.path("runs")
-	if entries, err := os.ReadDir(dir); err == nil {
-		for _, e := range entries {
-			i := strings.IndexByte(e.Name(), '-')
-			if i < 0 {
-				continue
-			}
-			pid, err := strconv.Atoi(e.Name()[:i])
-			if err != nil {
-				continue
-			}
-			run, err := findGoCommand("/proc", pid)
-			if err != nil || run.name() != strings.TrimSuffix(e.Name(), ".said") {
-				os.Remove(filepath.Join(dir, e.Name()))
-			}
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		f := strings.Split(e.Name(), "-")
+		if len(f) != 3 || f[0] != g.space {
+			continue
+		}
+		pid, err := strconv.Atoi(f[1])
+		if err != nil {
+			continue
+		}
+		if run, err := findGoCommand("/proc", pid); err != nil || run.name() != e.Name() {
+			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 	b, err := json.Marshal(d)

@@ -17,6 +17,7 @@ import (
 //	shaded/      the agent and its modules under import paths of their own
 //	listings/    where the go command keeps their archives, per build flags
 //	runs/        what was decided for each go command
+//	said/        which go commands have been told why the agent is not linked
 type stage struct{ dir string }
 
 func openStage(dir string) (stage, error) {

@@ -78,43 +78,54 @@ func (s step) compile(args []string) ([]string, error) {
 		return nil, notMeant("HMETRICS_PACKAGES does not select it")
 	}
 
-	cfgName := value(args, "-importcfg")
-	b, err := os.ReadFile(cfgName)
+	file := ""
+	args, err = editConfig(args, func(cfg *importConfig, dir string) error {
+		profile := ""
+		if value(args, "-pgoprofile") != "" {
+			profile = d.profile(main.dir)
+		}
+		l, err := s.listing(d, profile, *cfg)
+		if err != nil {
+			return err
+		}
+		cfg.add(shadedOnload, l.archives[shadedOnload])
+		file = filepath.Join(dir, "hmetrics.go")
+		return os.WriteFile(file, []byte("package main\n\nimport _ \""+shadedOnload+"\"\n"), 0o666)
+	})
+	return append(args, file), err
+}
+
+// editConfig returns args with another import config, which edit makes of the
+// one that they name. Beside it, in dir, is room for what the step needs: the
+// directory is the step's own, and the go command removes it.
+func editConfig(args []string, edit func(cfg *importConfig, dir string) error) ([]string, error) {
+	name := value(args, "-importcfg")
+	b, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
 	cfg := parseImportConfig(string(b))
-	profile := ""
-	if value(args, "-pgoprofile") != "" {
-		profile = d.profile(main.dir)
-	}
-	l, err := s.listing(d, profile, cfg)
-	if err != nil {
+	if err := edit(&cfg, filepath.Dir(name)); err != nil {
 		return nil, err
 	}
-	cfg.add(shadedOnload, l.archives[shadedOnload])
-
-	// Beside the original is a directory of this step's own, which the go
-	// command removes.
-	newCfg := cfgName + ".hmetrics"
-	if err := os.WriteFile(newCfg, []byte(cfg.String()), 0o666); err != nil {
-		return nil, err
-	}
-	file := filepath.Join(filepath.Dir(cfgName), "hmetrics.go")
-	if err := os.WriteFile(file, []byte("package main\n\nimport _ \""+shadedOnload+"\"\n"), 0o666); err != nil {
-		return nil, err
-	}
-	return append(replace(args, "-importcfg", newCfg), file), nil
+	name += ".hmetrics"
+	return replace(args, "-importcfg", name), os.WriteFile(name, []byte(cfg.String()), 0o666)
 }
 
 // decision returns what the preflight found for the go command, or notMeant if
 // it did not find that the agent can be linked.
 func (s step) decision() (decision, error) {
 	d, err := s.stage.decision(s.parent)
-	if err != nil || !d.Linked {
-		return d, notMeant("the preflight has not let it")
+	switch {
+	case err == nil && d.Linked:
+		return d, nil
+	case err == nil:
+		return d, notMeant("the preflight found against it")
+	case !exists(s.stage.path("runs")):
+		// The preflight could not write it down either, and said so.
+		return d, notMeant("the preflight left no record")
 	}
-	return d, nil
+	return d, fmt.Errorf("reading what the preflight found: %w", err)
 }
 
 // mainPackage returns the package that the arguments compile, or notMeant if it
@@ -231,6 +242,16 @@ const (
 	offSetting       = "hmetrics.off"
 )
 
+// reporter returns the package in the binary that reports by itself, or "".
+func (c *importConfig) reporter() string {
+	for _, path := range reporters {
+		if c.archives[path] != "" {
+			return path
+		}
+	}
+	return ""
+}
+
 // link returns the linker's arguments with the agent's archives added, or
 // notMeant where the main package does not import it.
 func (s step) link(args []string) ([]string, error) {
@@ -243,54 +264,41 @@ func (s step) link(args []string) ([]string, error) {
 	} else if !ours {
 		return nil, notMeant("its main package has not got the agent")
 	}
-	cfgName := value(args, "-importcfg")
-	b, err := os.ReadFile(cfgName)
-	if err != nil {
-		return nil, err
-	}
-	cfg := parseImportConfig(string(b))
-	profile := cfg.buildSetting("-pgo")
-	if profile != "" && !filepath.IsAbs(profile) {
-		// Under -trimpath the build information holds the base name.
-		dir, err := s.packageDir(d)
-		if err != nil {
-			return nil, err
-		}
-		profile = d.profile(dir)
-	}
-	l, err := s.listing(d, profile, cfg)
-	if err != nil {
-		return nil, err
-	}
-	modules, err := s.stage.modules()
-	if err != nil {
-		return nil, err
-	}
-	settings := []string{injectionSetting + "=" + s.stage.id()}
 	reporter := ""
-	for _, path := range reporters {
-		if cfg.archives[path] != "" {
-			reporter = path
+	args, err = editConfig(args, func(cfg *importConfig, _ string) error {
+		profile := cfg.buildSetting("-pgo")
+		if profile != "" && !filepath.IsAbs(profile) {
+			// Under -trimpath the build information holds the base name.
+			dir, err := s.packageDir(d)
+			if err != nil {
+				return err
+			}
+			profile = d.profile(dir)
 		}
-	}
-	if reporter != "" {
-		settings = append(settings, offSetting+"="+reporter)
-	}
-	for _, path := range sortedKeys(l.archives) {
-		if cfg.archives[path] == "" {
-			cfg.add(path, l.archives[path])
+		l, err := s.listing(d, profile, *cfg)
+		if err != nil {
+			return err
 		}
-	}
-	cfg.describe(modules, settings)
-	newCfg := cfgName + ".hmetrics"
-	if err := os.WriteFile(newCfg, []byte(cfg.String()), 0o666); err != nil {
-		return nil, err
-	}
-	args = replace(args, "-importcfg", newCfg)
-	if reporter != "" {
+		modules, err := s.stage.modules()
+		if err != nil {
+			return err
+		}
+		settings := []string{injectionSetting + "=" + s.stage.id()}
+		if reporter = cfg.reporter(); reporter != "" {
+			settings = append(settings, offSetting+"="+reporter)
+		}
+		for _, path := range sortedKeys(l.archives) {
+			if cfg.archives[path] == "" {
+				cfg.add(path, l.archives[path])
+			}
+		}
+		cfg.describe(modules, settings)
+		return nil
+	})
+	if err == nil && reporter != "" {
 		args = append([]string{"-X=" + shadedOnload + ".otherReporter=" + reporter}, args...)
 	}
-	return args, nil
+	return args, err
 }
 
 // linkPlain links the same binary without the agent: the main package at hand

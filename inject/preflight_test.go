@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+func TestRecord(t *testing.T) {
+	st := stage{t.TempDir()}
+	g := goCommand{pid: os.Getpid(), start: "1", space: "4026531836"}
+	if _, err := st.decision(g); err == nil {
+		t.Error("a decision before one was recorded")
+	}
+	// One of a process that is no more, and one of another PID namespace, in
+	// which it may well be.
+	ended, foreign := g, g
+	ended.start = "2"
+	foreign.space = "1"
+	for _, other := range []goCommand{ended, foreign} {
+		if err := st.record(other, decision{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := decision{Linked: true, ID: "compile version go1.99", Flags: buildFlags{Archive: []string{"-race=true"}}, Env: []string{"CC=a b"}}
+	if err := st.record(g, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := st.decision(g); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("decision %+v, %v, want %+v", got, err, want)
+	}
+	for other, kept := range map[string]bool{ended.name(): false, foreign.name(): true} {
+		if exists(filepath.Join(st.path("runs"), other)) != kept {
+			t.Errorf("record %s kept: %v, want %v", other, !kept, kept)
+		}
+	}
+}
+
+func TestDecisionWithoutARecordIsToldApart(t *testing.T) {
+	s := step{stage: stage{t.TempDir()}, parent: goCommand{pid: 1, start: "1", space: "1"}}
+	_, err := s.decision()
+	if _, ok := err.(notMeant); !ok {
+		t.Errorf("where nothing was ever recorded: %v, want to pass in silence", err)
+	}
+	if err := os.Mkdir(s.stage.path("runs"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.decision()
+	if _, ok := err.(notMeant); ok || err == nil {
+		t.Errorf("where a record must have been: %v, want a reason to tell", err)
+	}
+}
