@@ -18,6 +18,11 @@ import (
 //	go object linux amd64 go1.26.8 X:none
 //	build id "b41e5c45250e25c9fd5e9f9a1de7857ea0d41224"
 func contentID(archive string) (string, error) {
+	id, err := buildID(archive)
+	return id[strings.LastIndexByte(id, '/')+1:], err
+}
+
+func buildID(archive string) (string, error) {
 	f, err := os.Open(archive)
 	if err != nil {
 		return "", err
@@ -32,7 +37,7 @@ func contentID(archive string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("reading the build ID of %s: it has none", archive)
 	}
-	return id[strings.LastIndexByte(id, '/')+1:], nil
+	return id, nil
 }
 
 func parseBuildID(head []byte) (string, bool) {

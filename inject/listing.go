@@ -50,7 +50,11 @@ func (s stage) list(g goTool, flags []string, fresh bool) (importConfig, error) 
 	if !l.complete() {
 		return importConfig{}, fmt.Errorf("compiling the agent: the go command lists no archive for it")
 	}
-	return l, writeFile(name, []byte(out))
+	// Without the file, the next one to ask takes longer, nothing else.
+	if writeFile(name, []byte(out)) != nil {
+		os.RemoveAll(name)
+	}
+	return l, nil
 }
 
 // complete reports whether the listing holds the agent and all its files exist.

@@ -11,10 +11,10 @@
 //	inject step PID TOOL [ARG]…
 //
 // preflight makes sure that the agent can be linked into what the go command
-// with process ID PID builds: exit 0. Otherwise it says why in one line, exit
-// 1; or exit 3 and no line where injection is not meant to happen. TOOL is the
-// compiler's path, ID what it answers to -V=full, TOOLEXEC the path of
-// bin/toolexec.
+// with process ID PID builds: exit 0 and the line "ready". Otherwise it says why
+// in one line, exit 1; or exit 3 and no line where injection is not meant to
+// happen. TOOL is the compiler's path, ID what it answers to -V=full, TOOLEXEC
+// the path of bin/toolexec.
 //
 // step runs one compile or link step of that go command, after adding to its
 // arguments what the agent needs.
@@ -56,22 +56,26 @@ func run(args []string) error {
 	if len(args) < 3 {
 		return errUsage
 	}
-	st, err := openStage(os.Getenv("HMETRICS_STAGE"))
-	if err != nil {
-		return err
-	}
 	pid, err := strconv.Atoi(args[1])
 	if err != nil {
 		return errUsage
 	}
-	parent, err := findGoCommand("/proc", pid)
-	if err != nil {
-		return err
+	var parent goCommand
+	st, lost := openStage(os.Getenv("HMETRICS_STAGE"))
+	if lost == nil {
+		parent, lost = findGoCommand("/proc", pid)
 	}
 	verb, tool, args := args[0], args[2], args[3:]
 	switch {
 	case verb == "preflight" && len(args) == 2:
+		if lost != nil {
+			return lost
+		}
 		err := preflight(st, parent, toolchain{compiler: tool, id: args[0]}, args[1], os.Environ())
+		if err == nil {
+			// A damaged file may well exit 0, as an empty one does.
+			fmt.Println("ready")
+		}
 		explain(os.Environ(), pid, "preflight for "+filepath.Base(tool), err)
 		return err
 	case verb == "step" && len(args) > 0:
@@ -79,7 +83,7 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		return step{stage: st, parent: parent, dir: wd, env: os.Environ()}.run(tool, args)
+		return step{stage: st, parent: parent, dir: wd, env: os.Environ(), lost: lost}.run(tool, args)
 	}
 	return errUsage
 }

@@ -94,7 +94,8 @@ func (s stage) record(g goCommand, d decision) error {
 		if err != nil {
 			continue
 		}
-		if run, err := findGoCommand("/proc", pid); err != nil || run.name() != e.Name() {
+		if run, err := findGoCommand("/proc", pid); err != nil || run.name() != strings.SplitN(e.Name(), ".", 2)[0] {
+			// Not one that is being written (writeFile) just now.
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}

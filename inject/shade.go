@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -22,7 +23,7 @@ const (
 // fetches those through the app's own GOPROXY and checks them against our
 // go.sum.
 func (s stage) shade(g goTool) error {
-	if _, err := os.Stat(s.path("shaded", "go.mod")); err == nil {
+	if s.shadedWhole() {
 		return nil
 	}
 	src := s.path("src")
@@ -90,13 +91,58 @@ func (s stage) shade(g goTool) error {
 	if err := os.WriteFile(filepath.Join(tmp, "go.mod"), []byte(mod), 0o666); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, s.path("shaded")); err != nil {
-		if _, statErr := os.Stat(s.path("shaded", "go.mod")); statErr == nil {
-			return nil // another go command was faster
-		}
+	if err := writeFileSizes(tmp); err != nil {
 		return err
 	}
-	return nil
+	err = os.Rename(tmp, s.path("shaded"))
+	if err == nil || s.shadedWhole() {
+		return nil // or another go command was faster
+	}
+	// What is there was damaged, by a crash or by the cache.
+	if err := os.RemoveAll(s.path("shaded")); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp, s.path("shaded")); err == nil || s.shadedWhole() {
+		return nil
+	}
+	return err
+}
+
+// fileSizes lists the files of the directory shaded, "size path" in a line.
+const fileSizes = "files"
+
+func writeFileSizes(dir string) error {
+	var b strings.Builder
+	err := filepath.Walk(dir, func(name string, info os.FileInfo, err error) error {
+		if err == nil && info.Mode().IsRegular() {
+			fmt.Fprintf(&b, "%d %s\n", info.Size(), name[len(dir)+1:])
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, fileSizes), []byte(b.String()+"end\n"), 0o666)
+}
+
+// shadedWhole reports whether the directory shaded holds all that shade wrote.
+func (s stage) shadedWhole() bool {
+	b, err := os.ReadFile(s.path("shaded", fileSizes))
+	lines := strings.Split(string(b), "\n")
+	if err != nil || len(lines) < 2 || lines[len(lines)-2] != "end" {
+		return false
+	}
+	for _, line := range lines[:len(lines)-2] {
+		f := strings.SplitN(line, " ", 2)
+		if len(f) != 2 {
+			return false
+		}
+		info, err := os.Stat(s.path("shaded", f[1]))
+		if err != nil || strconv.FormatInt(info.Size(), 10) != f[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // copySources copies the Go files of one package, for every platform.

@@ -16,11 +16,11 @@ type step struct {
 	parent goCommand
 	dir    string // working directory
 	env    []string
+	lost   error // why stage or parent is not known
 }
 
 // run runs the step. A step that cannot get the agent must not break the
-// build: it goes without, and what is said on stderr goes into the build cache
-// with the result, to be said again whenever that is used.
+// build: it goes without, says why, and leaves a result that is not cached.
 func (s step) run(tool string, args []string) error {
 	var err error
 	injected := args
@@ -43,7 +43,7 @@ func (s step) run(tool string, args []string) error {
 		if linking {
 			return s.linkPlain(args)
 		}
-		injected = args
+		injected = replace(args, "-buildid", uncachedID)
 	}
 	// A -toolexec of the user's own comes between us and the tool.
 	argv := append(strings.Fields(getenv(s.env, "HMETRICS_CHAIN")), tool)
@@ -115,15 +115,15 @@ func editConfig(args []string, edit func(cfg *importConfig, dir string) error) (
 // decision returns what the preflight found for the go command, or notMeant if
 // it did not find that the agent can be linked.
 func (s step) decision() (decision, error) {
+	if s.lost != nil {
+		return decision{}, s.lost
+	}
 	d, err := s.stage.decision(s.parent)
 	switch {
 	case err == nil && d.Linked:
 		return d, nil
 	case err == nil:
 		return d, notMeant("the preflight found against it")
-	case !exists(s.stage.path("runs")):
-		// The preflight could not write it down either, and said so.
-		return d, notMeant("the preflight left no record")
 	}
 	return d, fmt.Errorf("reading what the preflight found: %w", err)
 }
@@ -166,6 +166,11 @@ func (s step) mainPackage(d decision, args []string) (mainPackage, error) {
 	}
 	return p, nil
 }
+
+// uncachedID takes the place of the build ID that the go command gives to what
+// it is to make anew next time: it caches nothing that has another one
+// (updateBuildID in cmd/go/internal/work/buildid.go).
+const uncachedID = "hmetrics/uncached"
 
 // commandLineArguments is the import path of a package that was named by its
 // files.
@@ -255,14 +260,19 @@ func (c *importConfig) reporter() string {
 // link returns the linker's arguments with the agent's archives added, or
 // notMeant where the main package does not import it.
 func (s step) link(args []string) ([]string, error) {
-	d, err := s.decision()
-	if err != nil {
-		return nil, err
+	main := args[len(args)-1]
+	if id, err := buildID(main); err == nil && id == uncachedID {
+		// Nor is the binary to be up to date for the next build.
+		return replace(args, "-buildid", uncachedID), nil
 	}
-	if ours, err := mentions(args[len(args)-1], shadedOnload); err != nil {
+	if ours, err := mentions(main, shadedOnload); err != nil {
 		return nil, err
 	} else if !ours {
 		return nil, notMeant("its main package has not got the agent")
+	}
+	d, err := s.decision()
+	if err != nil {
+		return nil, err
 	}
 	reporter := ""
 	args, err = editConfig(args, func(cfg *importConfig, _ string) error {

@@ -35,6 +35,11 @@ func buildInject(dir string) error {
 }
 
 func TestScripts(t *testing.T) {
+	testscript.Run(t, params(t))
+}
+
+// params are what all scenarios have in common.
+func params(t *testing.T) testscript.Params {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +52,7 @@ func TestScripts(t *testing.T) {
 	if err := buildInject(tools); err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{
+	return testscript.Params{
 		Dir: ".",
 		Setup: func(env *testscript.Env) error {
 			for _, file := range []string{"bin", "agent", "inject", "go.mod", "go.sum", "buildpack.toml"} {
@@ -77,6 +82,8 @@ func TestScripts(t *testing.T) {
 			switch cond {
 			case "toolchains", "slow":
 				return os.Getenv("HMETRICS_TEST_"+strings.ToUpper(cond)) == "1", nil
+			case "mount": // whether this test may mount file systems
+				return exec.Command("unshare", "--mount", "true").Run() == nil, nil
 			}
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
@@ -88,7 +95,7 @@ func TestScripts(t *testing.T) {
 			"toolchain": cmdToolchain,
 			"sum":       cmdSum,
 		},
-	})
+	}
 }
 
 // goenv returns settings of the go command that runs the tests, so that
