@@ -26,14 +26,18 @@ type decision struct {
 // preflight decides for the go command parent, after making sure that whatever
 // injection needs is there.
 func preflight(st stage, parent goCommand, tc toolchain, toolexec string, env []string) error {
-	// The go command asks for the ID of the compiler, then for the linker's.
-	if d, err := st.decision(parent); err == nil {
-		if d.Linked {
-			return nil
-		}
-		return notMeant("decided before")
+	d, err := st.decision(parent)
+	switch {
+	case err == nil && d.Linked:
+		return nil
+	case err == nil:
+		return notMeant("the preflight for compile found against it")
+	case filepath.Base(tc.compiler) == "link":
+		// The go command asks for the compiler's ID first. If what was found
+		// then could not be recorded, that ID has not promised the agent.
+		return notMeant("the preflight for compile left no record")
 	}
-	d, err := decide(st, parent, tc, toolexec, env)
+	d, err = decide(st, parent, tc, toolexec, env)
 	if werr := st.record(parent, d); werr != nil {
 		return fmt.Errorf("recording what was decided: %w", werr)
 	}

@@ -46,3 +46,25 @@ func TestDecisionWithoutARecord(t *testing.T) {
 		t.Errorf("error %v, want a reason to tell", err)
 	}
 }
+
+// If the compiler's tool ID could not promise the agent, the linker's must not
+// open the door to it again.
+func TestPreflightForLinkDecidesNothing(t *testing.T) {
+	st := stage{t.TempDir()}
+	g := goCommand{pid: os.Getpid(), start: "1", space: "1"}
+	err := preflight(st, g, toolchain{compiler: "/go/pkg/tool/linux_amd64/link"}, "/toolexec", nil)
+	if _, ok := err.(notMeant); !ok {
+		t.Errorf("without a record: %v, want notMeant", err)
+	}
+	if _, err := st.decision(g); err == nil {
+		t.Error("the preflight for link recorded a decision")
+	}
+	for _, linked := range []bool{true, false} {
+		if err := st.record(g, decision{Linked: linked}); err != nil {
+			t.Fatal(err)
+		}
+		if err := preflight(st, g, toolchain{compiler: "/go/pkg/tool/linux_amd64/link"}, "/toolexec", nil); (err == nil) != linked {
+			t.Errorf("recorded as linked: %v: %v", linked, err)
+		}
+	}
+}

@@ -137,7 +137,8 @@ func (s step) mainPackage(d decision, args []string) (mainPackage, error) {
 		if !strings.HasSuffix(arg, ".go") || strings.HasPrefix(arg, "-") {
 			continue
 		}
-		if filepath.Base(arg) == "_testmain.go" {
+		// _testmain.go, or _testmain.cover.go under -coverpkg.
+		if strings.HasPrefix(filepath.Base(arg), "_testmain.") {
 			return mainPackage{}, notMeant("it is the driver of a test")
 		}
 		if !filepath.IsAbs(arg) {
