@@ -17,6 +17,7 @@ type buildFlags struct {
 	Build     []string // all flags of the command line that go build takes
 	Files     []string // Go files named on the command line
 	Dir       string   // directory the go command works in
+	Command   string   // its first word: build, install, …
 }
 
 // Flags that take a value, in every go subcommand that builds (go help build,
@@ -59,7 +60,6 @@ func readBuildFlags(args []string, goflags, dir string) (buildFlags, error) {
 
 	f := buildFlags{Dir: dir}
 	args = args[1:]
-	command := ""
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -68,13 +68,13 @@ func readBuildFlags(args []string, goflags, dir string) (buildFlags, error) {
 		case arg == "--" || name == "args":
 			args = nil
 			continue
-		case !ok && command == "":
-			command = arg
+		case !ok && f.Command == "":
+			f.Command = arg
 			continue
 		case !ok && strings.HasSuffix(arg, ".go"):
 			f.Files = append(f.Files, arg)
 			continue
-		case !ok && (command == "run" || command == "tool"):
+		case !ok && (f.Command == "run" || f.Command == "tool"):
 			// What follows the package belongs to the program.
 			args = nil
 			continue

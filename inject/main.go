@@ -11,10 +11,10 @@
 //	inject step PID TOOL [ARG]…
 //
 // preflight makes sure that the agent can be linked into what the go command
-// with process ID PID builds: exit 0 and the line "ready". Otherwise it says why
-// in one line, exit 1; or exit 3 and no line where injection is not meant to
-// happen. TOOL is the compiler's path, ID what it answers to -V=full, TOOLEXEC
-// the path of bin/toolexec.
+// with process ID PID builds: exit 0 and a line with "ready" and, if need be, a
+// remark for the build log. Otherwise it says why in one line, exit 1; or exit 3
+// and no line where injection is not meant to happen. TOOL is the compiler's
+// path, ID what it answers to -V=full, TOOLEXEC the path of bin/toolexec.
 //
 // step runs one compile or link step of that go command, after adding to its
 // arguments what the agent needs.
@@ -28,6 +28,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 var errUsage = errors.New("usage: inject (preflight PID TOOL ID TOOLEXEC | step PID TOOL [ARG]… | verify [-json] BINARY…)")
@@ -71,10 +72,10 @@ func run(args []string) error {
 		if lost != nil {
 			return lost
 		}
-		err := preflight(st, parent, toolchain{compiler: tool, id: args[0]}, args[1], os.Environ())
+		remark, err := preflight(st, parent, toolchain{compiler: tool, id: args[0]}, args[1], os.Environ())
 		if err == nil {
 			// A damaged file may well exit 0, as an empty one does.
-			fmt.Println("ready")
+			fmt.Println(strings.TrimSpace("ready " + remark))
 		}
 		explain(os.Environ(), pid, "preflight for "+filepath.Base(tool), err)
 		return err

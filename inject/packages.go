@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path"
 	"path/filepath"
@@ -47,6 +48,33 @@ func modulePath(mod string) string {
 		}
 	}
 	return ""
+}
+
+// idle returns those of the patterns that select none of the main packages of
+// the module that the go command works in, and the module's path.
+func (d decision) idle(patterns, env []string) (idle []string, module string, err error) {
+	args := append([]string{"list", "-find", "-f", "{{if eq .Name \"main\"}}{{.Dir}}{{end}}"}, d.Flags.Module...)
+	root := d.Flags.Dir
+	for !exists(filepath.Join(root, "go.mod")) {
+		if root == filepath.Dir(root) {
+			return nil, "", nil
+		}
+		root = filepath.Dir(root)
+	}
+	out, err := d.goTool(env).run(context.Background(), root, []string{"GOFLAGS=-buildvcs=false"}, append(args, "./...")...)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, pattern := range patterns {
+		used := false
+		for _, dir := range strings.Split(strings.TrimSpace(out), "\n") {
+			used = used || locate(dir, "").selected([]string{pattern})
+		}
+		if !used {
+			idle = append(idle, pattern)
+		}
+	}
+	return idle, locate(root, "").importPath, nil
 }
 
 // vendored reports whether the package lies in a module's vendor directory. Go

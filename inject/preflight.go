@@ -24,24 +24,35 @@ type decision struct {
 }
 
 // preflight decides for the go command parent, after making sure that whatever
-// injection needs is there.
-func preflight(st stage, parent goCommand, tc toolchain, toolexec string, env []string) error {
+// injection needs is there. The remark is for the build log, if not empty.
+func preflight(st stage, parent goCommand, tc toolchain, toolexec string, env []string) (remark string, err error) {
 	d, err := st.decision(parent)
 	switch {
 	case err == nil && d.Linked:
-		return nil
+		return "", nil
 	case err == nil:
-		return notMeant("the preflight for compile found against it")
+		return "", notMeant("the preflight for compile found against it")
 	case filepath.Base(tc.compiler) == "link":
 		// The go command asks for the compiler's ID first. If what was found
 		// then could not be recorded, that ID has not promised the agent.
-		return notMeant("the preflight for compile left no record")
+		return "", notMeant("the preflight for compile left no record")
 	}
 	d, err = decide(st, parent, tc, toolexec, env)
 	if werr := st.record(parent, d); werr != nil {
-		return fmt.Errorf("recording what was decided: %w", werr)
+		return "", fmt.Errorf("recording what was decided: %w", werr)
 	}
-	return err
+	if err != nil || d.Flags.Command != "build" && d.Flags.Command != "install" {
+		return "", err
+	}
+	patterns, err := st.patterns()
+	if err != nil || len(patterns) == 0 {
+		return "", err
+	}
+	idle, module, err := d.idle(patterns, env)
+	if err == nil && len(idle) > 0 {
+		remark = "HMETRICS_PACKAGES: no main package of " + module + " matches " + strings.Join(idle, " ")
+	}
+	return remark, nil // what go list has to say, the app's own go command will
 }
 
 func decide(st stage, parent goCommand, tc toolchain, toolexec string, env []string) (decision, error) {

@@ -52,7 +52,7 @@ func TestDecisionWithoutARecord(t *testing.T) {
 func TestPreflightForLinkDecidesNothing(t *testing.T) {
 	st := stage{t.TempDir()}
 	g := goCommand{pid: os.Getpid(), start: "1", space: "1"}
-	err := preflight(st, g, toolchain{compiler: "/go/pkg/tool/linux_amd64/link"}, "/toolexec", nil)
+	_, err := preflight(st, g, toolchain{compiler: "/go/pkg/tool/linux_amd64/link"}, "/toolexec", nil)
 	if _, ok := err.(notMeant); !ok {
 		t.Errorf("without a record: %v, want notMeant", err)
 	}
@@ -63,7 +63,7 @@ func TestPreflightForLinkDecidesNothing(t *testing.T) {
 		if err := st.record(g, decision{Linked: linked}); err != nil {
 			t.Fatal(err)
 		}
-		if err := preflight(st, g, toolchain{compiler: "/go/pkg/tool/linux_amd64/link"}, "/toolexec", nil); (err == nil) != linked {
+		if _, err := preflight(st, g, toolchain{compiler: "/go/pkg/tool/linux_amd64/link"}, "/toolexec", nil); (err == nil) != linked {
 			t.Errorf("recorded as linked: %v: %v", linked, err)
 		}
 	}
