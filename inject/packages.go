@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"path"
 	"path/filepath"
@@ -53,7 +52,6 @@ func modulePath(mod string) string {
 // idle returns those of the patterns that select none of the main packages of
 // the module that the go command works in, and the module's path.
 func (d decision) idle(patterns, env []string) (idle []string, module string, err error) {
-	args := append([]string{"list", "-find", "-f", "{{if eq .Name \"main\"}}{{.Dir}}{{end}}"}, d.Flags.Module...)
 	root := d.Flags.Dir
 	for !exists(filepath.Join(root, "go.mod")) {
 		if root == filepath.Dir(root) {
@@ -61,13 +59,14 @@ func (d decision) idle(patterns, env []string) (idle []string, module string, er
 		}
 		root = filepath.Dir(root)
 	}
-	out, err := d.goTool(env).run(context.Background(), root, []string{"GOFLAGS=-buildvcs=false"}, append(args, "./...")...)
+	out, err := d.listApp(env, root, "{{if eq .Name \"main\"}}{{.Dir}}{{end}}", "./...")
 	if err != nil {
 		return nil, "", err
 	}
+	dirs := strings.Split(out, "\n")
 	for _, pattern := range patterns {
 		used := false
-		for _, dir := range strings.Split(strings.TrimSpace(out), "\n") {
+		for _, dir := range dirs {
 			used = used || locate(dir, "").selected([]string{pattern})
 		}
 		if !used {

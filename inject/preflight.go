@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -92,6 +93,14 @@ func decide(st stage, parent goCommand, tc toolchain, toolexec string, env []str
 // environment is env.
 func (d decision) goTool(env []string) goTool {
 	return goTool{toolchain{d.Compiler, d.ID}, d.Toolexec, setenv(env, append(d.Env, "TOOLEXEC_IMPORTPATH=")...)}
+}
+
+// listApp asks the go command, in dir and with the app's modules, about the
+// packages that the pattern matches. It compiles nothing.
+func (d decision) listApp(env []string, dir, format, pattern string) (string, error) {
+	args := append([]string{"list", "-find", "-f", format}, d.Flags.Module...)
+	out, err := d.goTool(env).run(context.Background(), dir, []string{"GOFLAGS=-buildvcs=false"}, append(args, pattern)...)
+	return strings.TrimSpace(out), err
 }
 
 // record keeps a decision for the later steps of the go command, and drops

@@ -192,9 +192,7 @@ func (s step) packageDir(d decision) (string, error) {
 		}
 		return dir, nil
 	}
-	args := append([]string{"list", "-find", "-f", "{{.Dir}}"}, d.Flags.Module...)
-	out, err := d.goTool(s.env).run(context.Background(), d.Flags.Dir, []string{"GOFLAGS=-buildvcs=false"}, append(args, s.importPath())...)
-	return strings.TrimSpace(out), err
+	return d.listApp(s.env, d.Flags.Dir, "{{.Dir}}", s.importPath())
 }
 
 // profile returns the PGO profile of a main package in dir that has one.

@@ -60,9 +60,9 @@ func (b *Build) Run(ctx context.Context, packs ...Buildpack) error {
 	return nil
 }
 
-// run runs cmd to its end in a process group of its own and kills that group if
-// ctx is done first.
-func run(ctx context.Context, cmd *exec.Cmd) error {
+// RunGroup runs cmd to its end in a process group of its own and kills that
+// group if ctx is done first.
+func RunGroup(ctx context.Context, cmd *exec.Cmd) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

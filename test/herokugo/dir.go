@@ -29,7 +29,7 @@ func (d *Dir) Detect(ctx context.Context, b *Build) (string, error) {
 	var name bytes.Buffer
 	cmd := d.command(b, d.Path, "detect", b.App)
 	cmd.Stdout, cmd.Stderr = &name, b.Stderr
-	if err := run(ctx, cmd); err != nil {
+	if err := RunGroup(ctx, cmd); err != nil {
 		if exited(err) {
 			b.Stdout.Write(name.Bytes())
 			return "", fmt.Errorf("app not compatible with the buildpack %s: bin/detect: %w", d.Path, err)
@@ -57,13 +57,13 @@ func (d *Dir) Compile(ctx context.Context, b *Build) error {
 
 	cmd := d.command(b, root, "compile", b.App, b.Cache, b.Env)
 	cmd.Stdout, cmd.Stderr = b.Stdout, b.Stderr
-	if err := run(ctx, cmd); err != nil {
+	if err := RunGroup(ctx, cmd); err != nil {
 		return fmt.Errorf("running bin/compile of the buildpack %s: %w", d.Path, err)
 	}
 	if _, err := os.Stat(filepath.Join(root, "bin", "release")); err == nil {
 		cmd := d.command(b, root, "release", b.App)
 		cmd.Stderr = b.Stderr
-		if err := run(ctx, cmd); err != nil {
+		if err := RunGroup(ctx, cmd); err != nil {
 			return fmt.Errorf("running bin/release of the buildpack %s: %w", d.Path, err)
 		}
 	}
@@ -97,7 +97,7 @@ func source(ctx context.Context, file string, b *Build) ([]string, error) {
 	cmd := exec.Command("bash", "-c", script, "bash", file, env)
 	var out bytes.Buffer
 	cmd.Env, cmd.Stdout, cmd.Stderr = b.Environ, &out, b.Stderr
-	if err := run(ctx, cmd); err != nil {
+	if err := RunGroup(ctx, cmd); err != nil {
 		return nil, err
 	}
 	after := strings.Split(strings.TrimSuffix(out.String(), "\x00"), "\x00")

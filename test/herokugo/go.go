@@ -408,7 +408,7 @@ func (c *goBuild) run(dir string, stdout, stderr io.Writer, name string, args ..
 	cmd.Dir = dir
 	cmd.Env = setenv(c.Environ, "PWD", dir)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	if err := run(c.ctx, cmd); err != nil {
+	if err := RunGroup(c.ctx, cmd); err != nil {
 		return fmt.Errorf("running %s: %w", strings.Join(cmd.Args, " "), err)
 	}
 	return nil

@@ -83,7 +83,7 @@ func TestSameAsHerokuGo(t *testing.T) {
 		cmd := exec.Command(filepath.Join(dir, "bin", "compile"), b.App, b.Cache, b.Env)
 		cmd.Dir = "/"
 		cmd.Env, cmd.Stdout, cmd.Stderr = b.Environ, b.Stdout, b.Stderr
-		return run(ctx, cmd)
+		return RunGroup(ctx, cmd)
 	}
 	l := newLab(t)
 	for _, file := range scenarios(t) {

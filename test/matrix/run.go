@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -215,34 +214,9 @@ func (t *trial) bash(ctx context.Context, env []string, script string) (string, 
 	cmd.Dir, cmd.Env = t.app, append(env[:len(env):len(env)], "PWD="+t.app)
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := runGroup(ctx, cmd)
+	err := herokugo.RunGroup(ctx, cmd)
 	t.log.WriteString(out.String())
 	return out.String(), err
-}
-
-// runGroup runs cmd to its end in a process group of its own, which is killed
-// when ctx is done.
-func runGroup(ctx context.Context, cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	ended, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-ctx.Done():
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		case <-ended:
-		}
-	}()
-	err := cmd.Wait()
-	close(ended)
-	<-watched
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
 }
 
 // inspect looks at all that the cell expects something of, and says what it saw.
@@ -337,7 +311,7 @@ func (t *trial) start(ctx context.Context, command string, want outcome) (string
 	start := time.Now()
 	running, kill := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- runGroup(running, cmd) }()
+	go func() { ended <- herokugo.RunGroup(running, cmd) }()
 	defer func() {
 		kill()
 		<-ended
