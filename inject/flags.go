@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ type buildFlags struct {
 	Archive   []string // flags that change archives, as -name=value, for go list
 	Module    []string // flags that choose the app's modules, likewise
 	Buildmode string   // value of -buildmode, or ""
+	Shared    bool     // -linkshared
 	PGO       string   // value of -pgo, or "": the go command's default
 	Build     []string // all flags of the command line that go build takes
 	Files     []string // Go files named on the command line
@@ -28,7 +30,7 @@ var valueFlags = flagSet("C asmflags buildmode c compiler coverpkg covermode cov
 
 var (
 	// go vet and go test know more, but none of theirs changes an archive.
-	archiveFlags = flagSet("asan asmflags buildmode compiler gccgoflags gcflags installsuffix linkshared msan overlay race tags trimpath")
+	archiveFlags = flagSet("asan asmflags buildmode compiler gccgoflags gcflags installsuffix msan overlay race tags trimpath")
 	moduleFlags  = flagSet("mod modfile overlay tags")
 	pathFlags    = flagSet("overlay modfile pgo")
 	// What names results, or belongs to other subcommands than go build.
@@ -98,6 +100,7 @@ func readBuildFlags(args []string, goflags, dir string) (buildFlags, error) {
 		}
 	}
 	f.Buildmode, f.PGO = values["buildmode"], values["pgo"]
+	f.Shared, _ = strconv.ParseBool(values["linkshared"])
 	f.Archive = selectFlags(values, archiveFlags)
 	if std := standardPatterns(values["coverpkg"]); std != "" {
 		f.Archive = append(f.Archive, "-cover=true", "-coverpkg="+std)

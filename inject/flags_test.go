@@ -106,3 +106,36 @@ func FuzzReadBuildFlags(f *testing.F) {
 		}
 	})
 }
+
+// Whatever words GOFLAGS can hold, quoted as the go command wants them (go help
+// environment), come out as they went in.
+func FuzzSplitQuoted(f *testing.F) {
+	f.Add("-trimpath\x00-ldflags=-X a=b c\x00-tags='", " \t")
+	f.Add("\"", "\n")
+	f.Fuzz(func(t *testing.T, joined, space string) {
+		splitQuoted(joined)
+		if space == "" || strings.Trim(space, " \t\n\r") != "" {
+			t.Skip()
+		}
+		var words, quoted []string
+		for _, word := range strings.Split(joined, "\x00") {
+			quote := ""
+			switch {
+			case word == "":
+				continue
+			case !strings.ContainsAny(word, " \t\n\r") && word[0] != '\'' && word[0] != '"':
+			case !strings.Contains(word, "'"):
+				quote = "'"
+			case !strings.Contains(word, `"`):
+				quote = `"`
+			default:
+				continue // cannot be written
+			}
+			words, quoted = append(words, word), append(quoted, quote+word+quote)
+		}
+		got, err := splitQuoted(space + strings.Join(quoted, space))
+		if err != nil || !reflect.DeepEqual(got, words) {
+			t.Errorf("%q becomes %q (%v)", words, got, err)
+		}
+	})
+}

@@ -28,13 +28,12 @@ func findGoCommand(proc string, pid int) (goCommand, error) {
 		if err != nil {
 			return goCommand{}, fmt.Errorf("reading the go command's flags: %w", err)
 		}
-		// pid (comm) state ppid …: comm may hold spaces and parentheses.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) < 20 {
+		parent, start, ok := parseStat(string(stat))
+		if !ok {
 			return goCommand{}, fmt.Errorf("reading the go command's flags: %s/stat is malformed", dir)
 		}
 		if exe, err := os.Readlink(filepath.Join(dir, "exe")); err == nil && filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == "go" {
-			g := goCommand{pid: pid, start: fields[19]}
+			g := goCommand{pid: pid, start: start}
 			if space, err := os.Readlink(filepath.Join(dir, "ns", "pid")); err == nil {
 				g.space = strings.Trim(space, "pid:[]")
 			}
@@ -48,11 +47,21 @@ func findGoCommand(proc string, pid int) (goCommand, error) {
 			}
 			return g, nil
 		}
-		if pid, err = strconv.Atoi(fields[1]); err != nil {
-			return goCommand{}, fmt.Errorf("reading the go command's flags: %s/stat is malformed", dir)
-		}
+		pid = parent
 	}
 	return goCommand{}, fmt.Errorf("no go command above process %d", first)
+}
+
+// parseStat returns the parent and the start time of a process from its
+// /proc/PID/stat (man 5 proc): "pid (comm) state ppid …", where comm may hold
+// spaces and parentheses.
+func parseStat(stat string) (parent int, start string, ok bool) {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 {
+		return 0, "", false
+	}
+	parent, err := strconv.Atoi(fields[1])
+	return parent, fields[19], err == nil
 }
 
 // name tells the go command from every other one since the machine started.

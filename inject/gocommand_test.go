@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -65,4 +66,17 @@ func TestFindGoCommandWithoutProc(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "reading the go command's flags") {
 		t.Errorf("error %v does not say what was being done", err)
 	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add("go", 7, "0 0")
+	f.Add("a) b (c) S 1 ", -1, "")
+	f.Fuzz(func(t *testing.T, comm string, parent int, rest string) {
+		parseStat(comm + rest)
+		stat := fmt.Sprintf("42 (%s) S %d%s 1234 5 6\n", comm, parent, strings.Repeat(" 0", 17))
+		gotParent, start, ok := parseStat(stat)
+		if !ok || gotParent != parent || start != "1234" {
+			t.Errorf("%q: parent %d, start %s, %v", stat, gotParent, start, ok)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,10 +71,11 @@ func decide(st stage, parent goCommand, tc toolchain, toolexec string, env []str
 	if goos := getenv(env, "GOOS"); goos != "linux" && !(goos == "" && runtime.GOOS == "linux") {
 		return d, notMeant("GOOS is " + goos)
 	}
-	switch flags.Buildmode {
-	case "", "default", "exe", "pie":
-	default:
+	if !executable(flags.Buildmode) {
 		return d, notMeant("-buildmode is " + flags.Buildmode)
+	}
+	if flags.Shared {
+		return d, errors.New("-linkshared takes the standard library from a file that was built without it: build without -linkshared")
 	}
 	g := d.goTool(env)
 	if !exists(filepath.Join(g.goroot(), "bin", "go")) {
@@ -87,6 +89,15 @@ func decide(st stage, parent goCommand, tc toolchain, toolexec string, env []str
 	}
 	d.Linked = true
 	return d, nil
+}
+
+// executable reports whether a -buildmode makes programs.
+func executable(mode string) bool {
+	switch mode {
+	case "", "default", "exe", "pie":
+		return true
+	}
+	return false
 }
 
 // goTool returns the go command of the decision, for use in a step whose own

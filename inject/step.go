@@ -226,6 +226,9 @@ func (s step) listing(d decision, profile string, app importConfig) (importConfi
 			return l, nil
 		}
 	}
+	if strings.HasPrefix(path, shadedRoot+"/") {
+		return importConfig{}, fmt.Errorf("the app has a package %s, an import path that the agent needs: rename the app's module", path)
+	}
 	return importConfig{}, fmt.Errorf("this build compiles %s otherwise than the same flags (%s) do for the agent", path, strings.Join(flags, " "))
 }
 
@@ -259,6 +262,10 @@ func (c *importConfig) reporter() string {
 // link returns the linker's arguments with the agent's archives added, or
 // notMeant where the main package does not import it.
 func (s step) link(args []string) ([]string, error) {
+	if mode := value(args, "-buildmode"); !executable(mode) {
+		// The last argument of -buildmode=shared is not even a file.
+		return nil, notMeant("-buildmode is " + mode)
+	}
 	main := args[len(args)-1]
 	if id, err := buildID(main); err == nil && id == uncachedID {
 		// Nor is the binary to be up to date for the next build.

@@ -27,7 +27,6 @@ type cell struct {
 	reports []string // hold the agent, work and report
 	off     []string // hold it, work, and say that they report by themselves
 	absent  []string // do not hold it, and work
-	either  []string // work, and report or do not hold it, for a reason that the build says
 	holds   []string // hold it; not run
 	without []string // do not hold it; not run
 
@@ -45,7 +44,6 @@ const (
 	reports outcome = "reports"
 	off     outcome = "off"
 	absent  outcome = "no agent, works"
-	either  outcome = "reports, or a reason"
 	holds   outcome = "holds the agent"
 	without outcome = "no agent"
 )
@@ -64,7 +62,6 @@ func (c cell) expectations() []expectation {
 	}
 	add(reports, c.reports)
 	add(off, c.off)
-	add(either, c.either)
 	add(absent, c.absent)
 	add(holds, c.holds)
 	add(without, c.without)

@@ -106,11 +106,12 @@ func flagCells() []cell {
 	both("ldflags", `-ldflags "-s -w -X main.version=1"`, `"-ldflags=-s -w -X main.version=1"`, cell{works: "works 1 untagged"})
 	both("ldflags-unquoted", "-ldflags=-X=main.version=1", "-ldflags=-X=main.version=1", cell{works: "works 1 untagged"})
 	both("tags", "-tags extra,other", "-tags=extra,other", cell{works: "works dev tagged"})
+	both("tags-netgo", "-tags=netgo,osusergo", "-tags=netgo,osusergo", cell{})
 	both("pie", "-buildmode=pie", "-buildmode=pie", cell{})
 	both("exe", "-buildmode exe", "-buildmode=exe", cell{})
 	both("cover", "-cover", "-cover", cell{})
 	both("cover-coverpkg", "-cover -coverpkg=./...", "-cover -coverpkg=./...", cell{})
-	add(cell{name: "cover-coverpkg-std", build: "go build -cover -coverpkg=fmt,./... -o app .", either: app})
+	add(cell{name: "cover-coverpkg-std", build: "go build -cover -coverpkg=fmt,./... -o app ."})
 	add(cell{name: "cover-atomic", build: "go build -cover -covermode=atomic -o app ."})
 
 	const profile = `
@@ -154,7 +155,8 @@ func flagCells() []cell {
 	add(cell{name: "buildvcs", build: "go build -buildvcs=false -o app ."})
 	add(cell{name: "double-dash", build: "go build --trimpath --ldflags=-s -o=app ."})
 	add(cell{name: "installsuffix", build: "go build -installsuffix=other -o app ."})
-	add(cell{name: "linkshared", build: "go build -linkshared -o app .", either: app, needs: needsC})
+	add(cell{name: "linkshared", build: "go build -linkshared -o app .", absent: app, needs: needsC,
+		says: "^hmetrics: the metrics agent is not linked: -linkshared takes [^\n]*$"})
 	add(cell{name: "msan", build: "CC=clang go build -msan -o app .", needs: needsClang})
 	add(cell{name: "asan", build: "go build -asan -o app .", needs: needsASan})
 
@@ -163,7 +165,7 @@ func flagCells() []cell {
 	// The one on the command line takes the place of the one in GOFLAGS, so
 	// nothing of the buildpack is called that could say so.
 	add(cell{name: "toolexec", setup: users, build: `go build -toolexec="$WORK/users" -o app .` + chained, absent: app})
-	add(cell{name: "toolexec/GOFLAGS", setup: users, env: []string{"GOFLAGS=-toolexec=$WORK/users"}, build: `go build -o app .` + chained, either: app})
+	add(cell{name: "toolexec/GOFLAGS", setup: users, env: []string{"GOFLAGS=-toolexec=$WORK/users"}, build: `go build -o app .` + chained})
 
 	add(cell{name: "GOEXPERIMENT", env: []string{"GOEXPERIMENT=arenas"}, build: "go build -o app . && go version -m app | grep -q arenas"})
 	add(cell{name: "GOAMD64", env: []string{"GOAMD64=v3"}, build: "go build -o app . && go version -m app | grep -q GOAMD64=v3", needs: needsV3})
@@ -308,8 +310,9 @@ func nameCells() []cell {
 	}
 	return []cell{
 		{name: "names/packages-variables-inits", app: "names", build: "go build -o app .", reports: app, short: true},
-		{name: "names/module-like-ours", app: "likeours", build: "go build -o app .", either: app, says: "(?s).*"},
-		{name: "names/module-like-shaded", app: "shaded", build: "go build -o app .", either: app, says: "(?s).*"},
+		{name: "names/module-like-ours", app: "likeours", build: "go build -o app .", reports: app},
+		{name: "names/module-like-shaded", app: "shaded", build: "go build -o app .", absent: app,
+			says: "^hmetrics: the metrics agent is not linked into hmetrics.injected: the app has a package hmetrics.injected/agent/onload, [^\n]*$"},
 		{name: "names/libraries-older", app: "versions", build: "go build -o app . && go version -m app | grep -q 'go-retryablehttp\\sv0.7.0' && go version -m app | grep -q 'go-retryablehttp\\sv0.7.7'", reports: app, short: true},
 		{name: "names/libraries-replaced", app: "forks", build: "go build -o app .", reports: app},
 		{name: "names/libraries-replaced-vendored", app: "forks", setup: "go mod vendor", build: "go build -mod=vendor -o app .", reports: app},

@@ -75,7 +75,7 @@ func (l *lab) run(ctx context.Context, c cell) (r result) {
 		return r
 	}
 	said := reasons(output)
-	r.seen, err = t.inspect(ctx, said)
+	r.seen, err = t.inspect(ctx)
 	for _, line := range strings.Split(output, "\n") {
 		if strings.HasPrefix(line, "note: ") {
 			r.seen += "; " + strings.TrimPrefix(line, "note: ")
@@ -108,7 +108,7 @@ func (c cell) judgeSaid(said []string, seen string) error {
 	switch {
 	case c.says != "" && !regexp.MustCompile(c.says).MatchString(all):
 		return fmt.Errorf("%s, and the build does not say %q but %q", seen, c.says, all)
-	case c.says == "" && all != "" && len(c.either) == 0:
+	case c.says == "" && all != "":
 		return fmt.Errorf("%s, and the build says %q", seen, all)
 	}
 	return nil
@@ -220,10 +220,10 @@ func (t *trial) bash(ctx context.Context, env []string, script string) (string, 
 }
 
 // inspect looks at all that the cell expects something of, and says what it saw.
-func (t *trial) inspect(ctx context.Context, said []string) (string, error) {
+func (t *trial) inspect(ctx context.Context) (string, error) {
 	var seen []string
 	for _, e := range t.cell.expectations() {
-		s, err := t.look(ctx, e, said)
+		s, err := t.look(ctx, e)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", e.command, err)
 		}
@@ -233,7 +233,7 @@ func (t *trial) inspect(ctx context.Context, said []string) (string, error) {
 }
 
 // look looks at one program that the cell expects something of.
-func (t *trial) look(ctx context.Context, e expectation, said []string) (string, error) {
+func (t *trial) look(ctx context.Context, e expectation) (string, error) {
 	name := strings.Fields(e.command)[0]
 	file := name
 	if strings.HasPrefix(name, "$") {
@@ -248,32 +248,19 @@ func (t *trial) look(ctx context.Context, e expectation, said []string) (string,
 	if !isFile && strings.ContainsAny(name, "/.$") {
 		return "", errors.New("it was not built")
 	}
-	outcome := e.outcome
-	if outcome == either {
-		outcome = reports
-		if isFile && !linked {
-			if outcome = absent; len(said) == 0 {
-				return "", errors.New("it does not hold the agent, and the build does not say why")
-			}
-		}
-	}
-	if want := outcome == reports || outcome == off || outcome == holds; isFile && linked != want {
+	if want := e.outcome == reports || e.outcome == off || e.outcome == holds; isFile && linked != want {
 		if want {
 			return "", errors.New("it does not hold the agent")
 		}
 		return "", errors.New("it holds the agent")
 	}
-	switch outcome {
+	switch e.outcome {
 	case holds:
 		return "holds the agent", nil
 	case without:
 		return "no agent", nil
 	}
-	s, err := t.start(ctx, e.command, outcome)
-	if e.outcome == either && outcome == absent {
-		s += " with a reason"
-	}
-	return s, err
+	return t.start(ctx, e.command, e.outcome)
 }
 
 // holdsAgent reports whether a file holds the agent, and whether there is one.
