@@ -16,28 +16,41 @@ import (
 const (
 	shadedRoot   = "hmetrics.injected"
 	shadedOnload = shadedRoot + "/agent/onload"
+
+	// A package of ours that takes the place of regexp in third-party ones,
+	// which could not import it where it is.
+	lazyRegexp   = "agent/internal/regexp"
+	shadedRegexp = shadedRoot + "/regexp"
 )
 
 // shade fills the stage's directory shaded with a module that holds the agent
 // and the third-party packages under it, imports rewritten. The go command
 // fetches those through the app's own GOPROXY and checks them against our
-// go.sum.
+// go.sum, or finds them in the directory vendor that bin/package made.
 func (s stage) shade(g goTool) error {
 	if s.shadedWhole() {
 		return nil
 	}
 	src := s.path("src")
-	out, err := g.preflight(src, "list", "-deps", "-f",
-		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}\t{{.Module.Path}}\t{{.Module.Version}}{{end}}", "./agent/onload")
+	mod := "-mod=readonly"
+	if exists(s.path("src", "vendor")) {
+		mod = "-mod=vendor"
+	}
+	out, err := g.preflight(src, "list", mod, "-deps", "-f",
+		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}\t{{.Module.Path}}\t{{.Module.Version}}{{end}}", "./agent/onload", "./"+lazyRegexp)
 	if err != nil {
 		// Where in the agent's sources a module is needed does not matter.
 		reason := regexp.MustCompile(`^\S+\.go:\d+:\d+: `).ReplaceAllString(err.Error(), "")
-		return fmt.Errorf("fetching its modules: %s: check GOPROXY and the network of the build", reason)
+		remedy := "check GOPROXY and the network of the build"
+		if strings.Contains(reason, "checksum mismatch") {
+			remedy = "GOPROXY serves other code than the agent was released with: build through another"
+		}
+		return fmt.Errorf("fetching its modules: %s: %s", reason, remedy)
 	}
 	type pkg struct{ path, dir, module, version string }
 	var pkgs []pkg
 	var rewrites []string
-	own := ""
+	module := ""
 	for _, line := range strings.Split(out, "\n") {
 		f := strings.Split(line, "\t")
 		if len(f) != 4 {
@@ -45,16 +58,22 @@ func (s stage) shade(g goTool) error {
 		}
 		p := pkg{f[0], f[1], f[2], f[3]}
 		if p.version == "" {
-			own = p.module
+			module = p.module
 		}
 		pkgs = append(pkgs, p)
 	}
-	shaded := func(p pkg) string { return shadedRoot + "/" + strings.TrimPrefix(p.path, own+"/") }
+	shaded := func(p pkg) string {
+		if p.path == module+"/"+lazyRegexp {
+			return shadedRegexp
+		}
+		return shadedRoot + "/" + strings.TrimPrefix(p.path, module+"/")
+	}
 	for _, p := range pkgs {
 		// Only an import declaration holds the whole path as one string.
 		rewrites = append(rewrites, `"`+p.path+`"`, `"`+shaded(p)+`"`)
 	}
-	rewrite := strings.NewReplacer(rewrites...)
+	own := strings.NewReplacer(rewrites...)
+	thirdParty := strings.NewReplacer(append(rewrites, `"regexp"`, `"`+shadedRegexp+`"`)...)
 
 	tmp, err := os.MkdirTemp(s.dir, "shaded.*.tmp")
 	if err != nil {
@@ -62,6 +81,10 @@ func (s stage) shade(g goTool) error {
 	}
 	defer os.RemoveAll(tmp)
 	for _, p := range pkgs {
+		rewrite := thirdParty
+		if p.module == module {
+			rewrite = own
+		}
 		if err := copySources(filepath.Join(tmp, strings.TrimPrefix(shaded(p), shadedRoot+"/")), p.dir, rewrite); err != nil {
 			return fmt.Errorf("staging %s: %w", p.path, err)
 		}
@@ -75,7 +98,7 @@ func (s stage) shade(g goTool) error {
 	if err != nil {
 		return err
 	}
-	modules := []string{own + "\t" + version}
+	modules := []string{module + "\t" + version}
 	for _, p := range pkgs {
 		m := p.module + "\t" + p.version + "\t" + moduleSum(string(sums), p.module, p.version)
 		if p.version != "" && !contains(modules, m) {
@@ -87,8 +110,8 @@ func (s stage) shade(g goTool) error {
 	}
 	// Language features that the go lines of the originals would switch on
 	// are not needed: what is staged compiles as Go 1.18.
-	mod := "module " + shadedRoot + "\n\ngo 1.18\n"
-	if err := os.WriteFile(filepath.Join(tmp, "go.mod"), []byte(mod), 0o666); err != nil {
+	gomod := "module " + shadedRoot + "\n\ngo 1.18\n"
+	if err := os.WriteFile(filepath.Join(tmp, "go.mod"), []byte(gomod), 0o666); err != nil {
 		return err
 	}
 	if err := writeFileSizes(tmp); err != nil {
