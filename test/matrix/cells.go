@@ -25,7 +25,7 @@ var releases = []string{
 func cells() []cell {
 	var all []cell
 	for _, group := range [][]cell{
-		releaseCells(), flagCells(), commandCells(), layoutCells(), nameCells(), selectionCells(),
+		releaseCells(), flagCells(), commandCells(), layoutCells(), nameCells(), selectionCells(), limitCells(),
 	} {
 		all = append(all, group...)
 	}
@@ -36,8 +36,6 @@ var app = []string{"./app"}
 
 func releaseCells() []cell {
 	list := []cell{
-		{name: "releases/go1.17.13", release: "go1.17.13", build: "go build -o app .", absent: app,
-			says: "^hmetrics: the metrics agent is not linked: go1.17.13 is too old, Go 1.18 is the oldest that works: [^\n]*$"},
 		{name: "releases/" + oldest, release: oldest, build: "go build -o app .", reports: app, short: true},
 	}
 	for _, release := range releases {
@@ -155,16 +153,9 @@ func flagCells() []cell {
 	add(cell{name: "buildvcs", build: "go build -buildvcs=false -o app ."})
 	add(cell{name: "double-dash", build: "go build --trimpath --ldflags=-s -o=app ."})
 	add(cell{name: "installsuffix", build: "go build -installsuffix=other -o app ."})
-	add(cell{name: "linkshared", build: "go build -linkshared -o app .", absent: app, needs: needsC,
-		says: "^hmetrics: the metrics agent is not linked: -linkshared takes [^\n]*$"})
 	add(cell{name: "msan", build: "CC=clang go build -msan -o app .", needs: needsClang})
 	add(cell{name: "asan", build: "go build -asan -o app .", needs: needsASan})
 
-	const users = `printf '#!/bin/sh\necho "$1" >>"%s/toolexec.log"\nexec "$@"\n' "$WORK" >"$WORK/users" && chmod +x "$WORK/users"`
-	const chained = ` && grep -q '/link$' "$WORK/toolexec.log"`
-	// The one on the command line takes the place of the one in GOFLAGS, so
-	// nothing of the buildpack is called that could say so.
-	add(cell{name: "toolexec", setup: users, build: `go build -toolexec="$WORK/users" -o app .` + chained, absent: app})
 	add(cell{name: "toolexec/GOFLAGS", setup: users, env: []string{"GOFLAGS=-toolexec=$WORK/users"}, build: `go build -o app .` + chained})
 
 	add(cell{name: "GOEXPERIMENT", env: []string{"GOEXPERIMENT=arenas"}, build: "go build -o app . && go version -m app | grep -q arenas"})
@@ -176,19 +167,18 @@ func flagCells() []cell {
 	add(cell{name: "c++", app: "cpp", build: "go build -o app .", needs: needsCPP})
 	add(cell{name: "external-linker", app: "cgo", build: "go build -ldflags='-linkmode=external -extldflags=-static-libgcc' -o app .", needs: needsC})
 	add(cell{name: "GOARCH-arm64", env: []string{"GOARCH=arm64"}, build: "go build -o app .", holds: app})
-	for _, target := range []string{"darwin/arm64", "windows/amd64", "js/wasm", "wasip1/wasm"} {
-		goos, goarch, _ := strings.Cut(target, "/")
-		add(cell{name: "GOOS-" + goos, app: "tiny", env: []string{"GOOS=" + goos, "GOARCH=" + goarch}, build: "go build -o app .", without: app})
-	}
-	add(cell{name: "buildmode-c-shared", app: "cgo", build: "go build -buildmode=c-shared -o app.so .", without: []string{"./app.so"}, needs: needsC})
-	add(cell{name: "buildmode-c-archive", app: "cgo", build: "go build -buildmode=c-archive -o app.a .", without: []string{"./app.a"}, needs: needsC})
-	add(cell{name: "buildmode-plugin", app: "tiny", build: "go build -buildmode=plugin -o app.so .", without: []string{"./app.so"}, needs: needsC})
 	add(cell{name: "GO111MODULE", env: []string{"GO111MODULE=on"}, build: "go build -o app ."})
 	add(cell{name: "GOWORK-off", env: []string{"GOWORK=off"}, build: "go build -o app ."})
 	add(cell{name: "combined/many", env: []string{`GOFLAGS='-ldflags=-s -w' -trimpath "-tags=extra"`}, works: "works dev tagged",
 		build: `go build -race -gcflags="all=-l" -cover -o app .`, needs: needsC})
 	return append(list, goflagsList...)
 }
+
+// users is a -toolexec of the user's own, and chained is whether it was called.
+const (
+	users   = `printf '#!/bin/sh\necho "$1" >>"%s/toolexec.log"\nexec "$@"\n' "$WORK" >"$WORK/users" && chmod +x "$WORK/users"`
+	chained = ` && grep -q '/link$' "$WORK/toolexec.log"`
+)
 
 func commandCells() []cell {
 	bin := func(names ...string) []string {
@@ -208,19 +198,13 @@ func commandCells() []cell {
 		{name: "commands/run", build: "true", reports: []string{"go run ."}},
 		{name: "commands/run-files", build: "go build -race -o $WORK/warm main.go notag.go", reports: []string{"go run -race main.go notag.go"}, needs: needsC},
 		{name: "commands/run-path", app: "two", build: "true", reports: []string{"go run ./cmd/web -x"}},
-		{name: "commands/test", build: "go test ./... && go test -race . && go test -c -o app.test .", without: []string{"./app.test"}, needs: needsC},
 		{name: "commands/test-cover", build: "go test -coverpkg=./... -coverprofile=$WORK/cover.out ./... && go build -o app .", reports: app},
 		{name: "commands/vet", build: "go vet ./... && go build -o app .", reports: app},
 		{name: "commands/list-export", build: "go list -export -deps -f '{{.Export}}' ./... >/dev/null && go build -o app .", reports: app},
 		{name: "commands/generate", app: "generate", build: "go generate && go build -o app .", reports: app},
-		{name: "commands/install-version", build: "go install github.com/rogpeppe/go-internal/cmd/txtar-x@v1.11.0 && go install . && $GOBIN/txtar-x </dev/null",
-			reports: bin("plain"), without: bin("txtar-x"), short: true},
 		{name: "commands/run-version", build: "go run github.com/rogpeppe/go-internal/cmd/txtar-x@v1.11.0 </dev/null && go build -o app .", reports: app},
 		{name: "commands/tool", setup: "go get -tool github.com/rogpeppe/go-internal/cmd/txtar-x@v1.11.0",
 			build: `go tool txtar-x </dev/null && cp "$(go tool -n txtar-x)" tool && go build -o app .`, reports: app, without: []string{"./tool"}},
-		// go tool takes no -toolexec: a program that only it builds stays as it is.
-		{name: "commands/tool-of-app", app: "two", setup: "go mod edit -tool=example.com/two/cmd/internal/tools/gen",
-			build: `cp "$(go tool -n gen)" tool && go install ./cmd/internal/tools/gen`, absent: []string{"go tool gen", "./tool"}, reports: []string{"$GOBIN/gen"}},
 		{name: "commands/again", build: `
 			go build -o app . && cp app before
 			HMETRICS_INJECT=off GOFLAGS= go build -o plain .
@@ -274,9 +258,6 @@ func layoutCells() []cell {
 		{name: "layouts/vendor-with-sum", app: "versions", setup: "go mod vendor", build: "go build -o app .", reports: app},
 		{name: "layouts/vendor-without-sum", app: "replaced", setup: "go mod vendor && [ ! -e go.sum ]", build: "go build -o app .", reports: app},
 		{name: "layouts/vendor-sum-removed", app: "versions", setup: "go mod vendor && rm go.sum", build: "go build -mod=vendor -o app .", reports: app},
-		{name: "layouts/vendored-program", app: "replaced",
-			setup: `printf '//go:build tools\n\npackage main\n\nimport _ "example.com/library/cmd/tool"\n' >tools.go; go mod vendor`,
-			build: "go build -o tool ./vendor/example.com/library/cmd/tool; go build -o tool2 example.com/library/cmd/tool; go build -o app .", absent: []string{"./tool", "./tool2"}, reports: app},
 		{name: "layouts/replaced", app: "replaced", build: "go build -o app .", reports: app},
 		{name: "layouts/major-version", setup: "go mod edit -module=example.com/plain/v2 && sed -i s:example.com/plain/:example.com/plain/v2/: main.go",
 			build: "go install .", reports: []string{"$GOBIN/plain"}},
@@ -311,8 +292,6 @@ func nameCells() []cell {
 	return []cell{
 		{name: "names/packages-variables-inits", app: "names", build: "go build -o app .", reports: app, short: true},
 		{name: "names/module-like-ours", app: "likeours", build: "go build -o app .", reports: app},
-		{name: "names/module-like-shaded", app: "shaded", build: "go build -o app .", absent: app,
-			says: "^hmetrics: the metrics agent is not linked into hmetrics.injected: the app has a package hmetrics.injected/agent/onload, [^\n]*$"},
 		{name: "names/libraries-older", app: "versions", build: "go build -o app . && go version -m app | grep -q 'go-retryablehttp\\sv0.7.0' && go version -m app | grep -q 'go-retryablehttp\\sv0.7.7'", reports: app, short: true},
 		{name: "names/libraries-replaced", app: "forks", build: "go build -o app .", reports: app},
 		{name: "names/libraries-replaced-vendored", app: "forks", setup: "go mod vendor", build: "go build -mod=vendor -o app .", reports: app},
@@ -337,4 +316,40 @@ func selectionCells() []cell {
 		{name: "selection/no-match", app: "two", config: []string{"HMETRICS_PACKAGES=./cmd/web example.com/nothing/..."},
 			build: "go install ./...", reports: []string{web}, absent: []string{worker}, says: "example.com/nothing/..."},
 	}
+}
+
+// limitCells returns what the README lists as limits: where the agent is not
+// linked, and that nothing else is different there.
+func limitCells() []cell {
+	list := []cell{
+		{name: "go1.17", release: "go1.17.13", build: "go build -o app .", absent: app,
+			says: "^hmetrics: the metrics agent is not linked: go1.17.13 is too old, Go 1.18 is the oldest that works: [^\n]*$"},
+		{name: "tests", build: "go test ./... && go test -race . && go test -c -o app.test .", without: []string{"./app.test"}, needs: needsC},
+		{name: "module-cache", build: "go install github.com/rogpeppe/go-internal/cmd/txtar-x@v1.11.0 && go install . && $GOBIN/txtar-x </dev/null",
+			reports: []string{"$GOBIN/plain"}, without: []string{"$GOBIN/txtar-x"}},
+		{name: "vendored", app: "replaced",
+			setup: `printf '//go:build tools\n\npackage main\n\nimport _ "example.com/library/cmd/tool"\n' >tools.go; go mod vendor`,
+			build: "go build -o tool ./vendor/example.com/library/cmd/tool; go build -o tool2 example.com/library/cmd/tool; go build -o app .", absent: []string{"./tool", "./tool2"}, reports: app},
+		{name: "c-shared", app: "cgo", build: "go build -buildmode=c-shared -o app.so .", without: []string{"./app.so"}, needs: needsC},
+		{name: "c-archive", app: "cgo", build: "go build -buildmode=c-archive -o app.a .", without: []string{"./app.a"}, needs: needsC},
+		{name: "plugin", app: "tiny", build: "go build -buildmode=plugin -o app.so .", without: []string{"./app.so"}, needs: needsC},
+		{name: "linkshared", build: "go build -linkshared -o app .", absent: app, needs: needsC,
+			says: "^hmetrics: the metrics agent is not linked: -linkshared takes [^\n]*$"},
+		// It takes the place of the one in GOFLAGS, so nothing of the buildpack
+		// is called that could say so.
+		{name: "toolexec-on-command-line", setup: users, build: `go build -toolexec="$WORK/users" -o app .` + chained, absent: app},
+		// go tool takes no -toolexec: a program that only it builds stays as it is.
+		{name: "go-tool", app: "two", setup: "go mod edit -tool=example.com/two/cmd/internal/tools/gen",
+			build: `cp "$(go tool -n gen)" tool && go install ./cmd/internal/tools/gen`, absent: []string{"go tool gen", "./tool"}, reports: []string{"$GOBIN/gen"}},
+		{name: "module-named-as-the-agent", app: "shaded", build: "go build -o app .", absent: app,
+			says: "^hmetrics: the metrics agent is not linked into hmetrics.injected: the app has a package hmetrics.injected/agent/onload, [^\n]*$"},
+	}
+	for _, target := range []string{"darwin/arm64", "windows/amd64", "js/wasm", "wasip1/wasm"} {
+		goos, goarch, _ := strings.Cut(target, "/")
+		list = append(list, cell{name: goos, app: "tiny", env: []string{"GOOS=" + goos, "GOARCH=" + goarch}, build: "go build -o app .", without: app})
+	}
+	for i := range list {
+		list[i].name, list[i].short = "limits/"+list[i].name, true
+	}
+	return list
 }
