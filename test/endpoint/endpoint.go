@@ -22,8 +22,11 @@ import (
 	"time"
 )
 
-// maxBody bounds the document of one report, in bytes. A real one has about 250.
-const maxBody = 64 << 10
+const (
+	maxBody = 64 << 10 // bytes of one report's document; a real one has about 250
+	maxKept = 16 << 20 // bytes of all the documents that are kept
+	maxSaid = 400      // bytes of the reason of a refusal, which may quote what was sent
+)
 
 // Options shape a Server. The zero value works.
 type Options struct {
@@ -35,7 +38,8 @@ type Options struct {
 	// TLS makes the server speak https. The default is http.
 	TLS *tls.Config
 	// Keep is how many reports, and how many refusals, are kept; the oldest
-	// go first. The default is 3600, an hour of one report a second.
+	// go first. The default is 3600, an hour of one report a second. Fewer are
+	// kept if their documents come to more than 16 MiB.
 	Keep int
 	// Fault decides how a request is answered. It is called for each request
 	// to the path of a known process, before its body is read, and not
@@ -61,6 +65,15 @@ type Rejection struct {
 	Reason   string // never holds a path
 }
 
+// An Attempt is a request to the path of a known process, before its answer.
+type Attempt struct {
+	// Report is what the request brought. Of a request that is refused, or not
+	// read, it has Process and Received only.
+	Report
+	Refused string // why it will be refused; empty if it will not
+	Unread  bool   // a fault will answer it without having read it
+}
+
 // A Server accepts reports until it is closed. All its methods may be used
 // concurrently. As an http.Handler it serves the paths that URL gave out.
 type Server struct {
@@ -77,11 +90,18 @@ type Server struct {
 	paths     map[string]*process // by path
 	names     map[string]*process
 	reports   []Report
+	kept      int // bytes of the documents in reports
 	accepted  int
 	grown     chan struct{} // closed and replaced at each accepted report
 	rejected  []Rejection
-	listeners map[int]func(Report)
+	listeners map[int]listener
 	nextID    int
+}
+
+// A listener has one of the two functions.
+type listener struct {
+	report  func(Report)
+	attempt func(Attempt)
 }
 
 type process struct {
@@ -135,7 +155,7 @@ func New(o Options) *Server {
 		paths:     map[string]*process{},
 		names:     map[string]*process{},
 		grown:     make(chan struct{}),
-		listeners: map[int]func(Report){},
+		listeners: map[int]listener{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -191,11 +211,23 @@ func (s *Server) Rejected() []Rejection {
 // of Reports and never concurrently, before its sender has the answer: f must be
 // quick. The returned function ends the subscription.
 func (s *Server) OnReport(f func(Report)) (stop func()) {
+	return s.listen(listener{report: f})
+}
+
+// OnAttempt has f called with every request to the path of a known process from
+// now on, before it is answered, and never concurrently with itself or with what
+// OnReport was given. An accepted report is an attempt first. f must be quick. The
+// returned function ends the subscription.
+func (s *Server) OnAttempt(f func(Attempt)) (stop func()) {
+	return s.listen(listener{attempt: f})
+}
+
+func (s *Server) listen(l listener) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.nextID
 	s.nextID++
-	s.listeners[id] = f
+	s.listeners[id] = l
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -239,15 +271,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if fault.Unread && fault.Serve != nil {
+		s.announce(Attempt{Report: Report{Process: name, Received: s.opts.Now()}, Unread: true})
 		fault.Serve(w, r) // there is no report to accept
 		return
 	}
 	report, status, err := s.read(r)
 	if err != nil {
-		s.reject(w, name, status, err.Error())
+		reason := err.Error()
+		if len(reason) > maxSaid {
+			reason = strings.ToValidUTF8(reason[:maxSaid], "") + "…"
+		}
+		s.announce(Attempt{Report: Report{Process: name, Received: s.opts.Now()}, Refused: reason})
+		s.reject(w, name, status, reason)
 		return
 	}
 	report.Process = name
+	s.announce(Attempt{Report: report})
 	aw := &answer{ResponseWriter: w, accept: func() { s.keep(report) }}
 	if fault.Serve != nil {
 		fault.Serve(aw, r)
@@ -304,27 +343,54 @@ func (s *Server) read(r *http.Request) (Report, int, error) {
 	return report, 0, nil
 }
 
+func (s *Server) announce(a Attempt) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.mu.Lock()
+	call := s.subscribed()
+	s.mu.Unlock()
+	for _, l := range call {
+		if l.attempt != nil {
+			l.attempt(a)
+		}
+	}
+}
+
 func (s *Server) keep(r Report) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()
 	s.reports = append(s.reports, r)
-	if extra := len(s.reports) - s.opts.Keep; extra > 0 {
+	s.kept += len(r.Body)
+	extra := 0
+	for ; len(s.reports)-extra > s.opts.Keep || s.kept > maxKept; extra++ {
+		s.kept -= len(s.reports[extra].Body)
+	}
+	if extra > 0 {
 		s.reports = append(s.reports[:0], s.reports[extra:]...)
 	}
 	s.accepted++
 	close(s.grown)
 	s.grown = make(chan struct{})
-	var call []func(Report)
-	for id := 0; id < s.nextID; id++ {
-		if f := s.listeners[id]; f != nil {
-			call = append(call, f)
+	call := s.subscribed()
+	s.mu.Unlock()
+	for _, l := range call {
+		if l.report != nil {
+			l.report(r)
 		}
 	}
-	s.mu.Unlock()
-	for _, f := range call {
-		f(r)
+}
+
+// subscribed returns the listeners in the order in which they subscribed. The
+// caller holds mu.
+func (s *Server) subscribed() []listener {
+	var call []listener
+	for id := 0; id < s.nextID; id++ {
+		if l, ok := s.listeners[id]; ok {
+			call = append(call, l)
+		}
 	}
+	return call
 }
 
 func (s *Server) reject(w http.ResponseWriter, name string, status int, reason string) {

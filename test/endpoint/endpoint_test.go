@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 const good = `{"counters":{"go.gc.collections":2,"go.gc.pause.ns":345},` +
@@ -188,6 +189,62 @@ func TestKeepsABoundedNumber(t *testing.T) {
 	}
 	if r := s.Rejected(); len(r) != 2 {
 		t.Errorf("kept refusals %v", r)
+	}
+}
+
+// Documents as large as they may be do not add up to more than a bound.
+func TestKeepsABoundedSize(t *testing.T) {
+	s := New(Options{})
+	padded := []byte(good + strings.Repeat(" ", maxBody-len(good)))
+	const n = maxKept/maxBody + 10
+	for i := 0; i < n; i++ {
+		s.keep(Report{Goroutines: float64(i), Body: padded})
+	}
+	kept := s.Reports()
+	if len(kept) != maxKept/maxBody || kept[len(kept)-1].Goroutines != n-1 {
+		t.Errorf("%d reports are kept", len(kept))
+	}
+}
+
+func TestKeepsShortReasons(t *testing.T) {
+	s := start(t, Options{})
+	ctx := within(t, 10*time.Second)
+	post(t, ctx, s.URL("web.1"), `{"`+strings.Repeat("é", maxBody/4)+`":1}`)
+	r := s.Rejected()
+	if len(r) != 1 || len(r[0].Reason) > maxSaid+len("…") || !strings.HasPrefix(r[0].Reason, `unexpected or repeated key "éé`) || !utf8.ValidString(r[0].Reason) {
+		t.Errorf("rejected %v", r)
+	}
+}
+
+func TestAttempts(t *testing.T) {
+	sw := &Switch{}
+	s := start(t, Options{Fault: sw.Fault})
+	ctx := within(t, 10*time.Second)
+	var got []string
+	s.OnAttempt(func(a Attempt) {
+		got = append(got, fmt.Sprintf("attempt of %s: %v GCs, unread %t, refused %q", a.Process, a.Collections, a.Unread, a.Refused))
+	})
+	s.OnReport(func(r Report) { got = append(got, "report of "+r.Process) })
+	url := s.URL("web.1")
+	post(t, ctx, url, good)
+	for _, f := range []Fault{Status(503), ResetRead(), ResetUnread()} {
+		sw.Set(f)
+		post(t, ctx, url, good)
+	}
+	sw.Set(Fault{})
+	post(t, ctx, url, "[]")
+	post(t, ctx, url+"0", good)
+	post(t, ctx, url, good)
+	want := `attempt of web.1: 2 GCs, unread false, refused ""
+report of web.1
+attempt of web.1: 2 GCs, unread false, refused ""
+attempt of web.1: 2 GCs, unread false, refused ""
+attempt of web.1: 0 GCs, unread true, refused ""
+attempt of web.1: 0 GCs, unread false, refused "the document is not an object"
+attempt of web.1: 2 GCs, unread false, refused ""
+report of web.1`
+	if g := strings.Join(got, "\n"); g != want {
+		t.Errorf("got\n%s\nwant\n%s", g, want)
 	}
 }
 

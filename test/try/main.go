@@ -1,15 +1,16 @@
 // Command try builds a Go app through the buildpack in this checkout, as Heroku
-// would, runs it as a dyno would, and shows each report of its runtime metrics.
+// would, runs it as a dyno would, and shows each report of its runtime metrics: as
+// a line, and in charts on a page whose address it prints.
 //
 //	go run ./test/try [flags] [APP_DIR [-- arguments of the app]]
 //
 // The app is copied aside first: nothing in APP_DIR changes. Without APP_DIR it
 // is the one in test/apps/plain. In the app's arguments $PORT, kept from the
-// shell by quotes, is the port that the process was given. The table of reports and the last line, which
-// says what was seen, are on standard output; everything else, such as the log of
-// the build and the output of the app, is on standard error. The exit status is 0
-// if reports arrived and none was refused, 2 if the command line is wrong, and
-// otherwise 1.
+// shell by quotes, is the port that the process was given. The table of reports and
+// the last line, which says what was seen, are on standard output; everything else,
+// such as the log of the build and the output of the app, is on standard error. The
+// exit status is 0 if reports arrived and none was refused, 2 if the command line is
+// wrong, and otherwise 1.
 //
 // The build has an environment like a build dyno's: of the user's own, only what
 // says how to reach the network, such as GOPROXY and SSL_CERT_FILE. The app has
@@ -48,6 +49,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	t := &trial{options: o, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
+	t.terminal = isTerminal(os.Stderr, t.environ)
 	if t.buildpack, err = checkout(); err == nil {
 		err = t.run(ctx)
 	}
@@ -68,6 +70,8 @@ type options struct {
 	cache    string
 	goroot   string // empty: the go command's
 	config   configVars
+	page     string // address; empty: a free port of loopback
+	open     bool
 }
 
 func parse(args []string, out io.Writer) (options, error) {
@@ -90,6 +94,8 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.cache, "cache", defaultCache(), "the CACHE_DIR, a `directory` that is kept between runs")
 	fs.StringVar(&o.goroot, "goroot", "", "build with the Go in this `directory` (default that of the go command)")
 	fs.Var(&o.config, "config", "a config var of the app, `NAME=VALUE`; may be repeated")
+	fs.StringVar(&o.page, "page", "", "serve the page at this `address` (default a free port of 127.0.0.1)")
+	fs.BoolVar(&o.open, "open", false, "show the page in a browser")
 	if err := fs.Parse(args); err != nil {
 		return options{}, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -44,13 +43,13 @@ func (t *table) add(r endpoint.Report) {
 	t.line(
 		elapsed(r.Received.Sub(t.start)),
 		r.Process,
-		size(r.HeapBytes),
-		size(r.StackBytes),
-		count(r.HeapObjects),
-		size(r.GCGoal),
-		count(r.Collections),
-		pause(r.PauseNS),
-		count(r.Goroutines),
+		endpoint.Bytes(r.HeapBytes),
+		endpoint.Bytes(r.StackBytes),
+		endpoint.Count(r.HeapObjects),
+		endpoint.Bytes(r.GCGoal),
+		endpoint.Count(r.Collections),
+		endpoint.Duration(r.PauseNS),
+		endpoint.Count(r.Goroutines),
 	)
 }
 
@@ -64,45 +63,6 @@ func (t *table) line(time, process string, rest ...string) {
 		fmt.Fprintf(&b, "  %*s", [...]int{10, 10, 11, 10, 6, 8, 10}[i], cell)
 	}
 	fmt.Fprintln(t.w, b.String())
-}
-
-// size renders bytes, such as 1.2 MiB.
-func size(bytes float64) string {
-	if bytes < 1024 {
-		return fmt.Sprintf("%.0f B", bytes)
-	}
-	units := [...]string{"KiB", "MiB", "GiB", "TiB", "PiB"}
-	i := -1
-	for bytes >= 1024 && i < len(units)-1 {
-		bytes /= 1024
-		i++
-	}
-	// 1023.95 would be rendered as 1024.0.
-	if bytes >= 1023.95 && i < len(units)-1 {
-		bytes /= 1024
-		i++
-	}
-	return fmt.Sprintf("%.1f %s", bytes, units[i])
-}
-
-// count renders a whole number with its thousands apart, such as 12,345.
-func count(n float64) string {
-	s := strconv.FormatFloat(n, 'f', 0, 64)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// pause renders nanoseconds with three digits, such as 123µs.
-func pause(ns float64) string {
-	d := time.Duration(ns)
-	for unit := time.Duration(1); unit < time.Hour; unit *= 10 {
-		if d < 1000*unit {
-			return d.Round(unit).String()
-		}
-	}
-	return d.Round(time.Minute).String()
 }
 
 // elapsed renders a time since the start, such as 2.0s or 1m02s.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint/page"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 )
 
@@ -28,6 +29,7 @@ type trial struct {
 	buildpack      string   // the root of the buildpack's checkout
 	environ        []string // the user's environment
 	stdout, stderr io.Writer
+	terminal       bool // whether stderr is one
 }
 
 // run builds the app and runs it until ctx is done, the app has exited or its
@@ -85,9 +87,11 @@ func (t *trial) run(ctx context.Context) (err error) {
 		App:     filepath.Join(tmp, "src", rel),
 		Env:     filepath.Join(tmp, "env"),
 		Environ: append(env, "TMPDIR="+filepath.Join(tmp, "tmp")),
-		Stdout:  t.stderr,
-		Stderr:  t.stderr,
 	}
+	var endLog func()
+	b.Stdout, endLog = t.buildLog()
+	b.Stderr = b.Stdout
+	defer endLog()
 	if b.Cache, err = filepath.Abs(t.cache); err != nil {
 		return err
 	}
@@ -110,6 +114,7 @@ func (t *trial) run(ctx context.Context) (err error) {
 		}
 	}
 	binaries, err := t.build(ctx, b, goroot, tmp)
+	endLog()
 	if err != nil {
 		return err
 	}
@@ -125,6 +130,22 @@ func (t *trial) run(ctx context.Context) (err error) {
 		return err
 	}
 	return t.watch(ctx, chosen, b.App)
+}
+
+// buildLog returns where the log of the build goes, and what is to be called, once
+// or more often, when it has ended.
+func (t *trial) buildLog() (w io.Writer, end func()) {
+	var mu sync.Mutex
+	w, end = t.stderr, func() {}
+	if t.terminal {
+		p := newProgress(t.stderr, time.Now)
+		var once sync.Once
+		w, end = p, func() { once.Do(p.close) }
+	}
+	if value, _ := lookup(t.environ, "NO_COLOR"); value != "" || !t.terminal {
+		w = lockedWriter{&mu, &plain{w: w}}
+	}
+	return w, end
 }
 
 // build takes the app through the buildpack and heroku/go, and returns the names
@@ -184,11 +205,23 @@ func (t *trial) lock(ctx context.Context, dir string) (unlock func(), err error)
 
 // watch runs the processes and shows their reports.
 func (t *trial) watch(ctx context.Context, processes []process, app string) error {
-	server, err := endpoint.Start(endpoint.Options{})
+	faults := &endpoint.Switch{}
+	server, err := endpoint.Start(endpoint.Options{Fault: faults.Fault})
 	if err != nil {
 		return err
 	}
 	defer server.Close()
+	known := newTotals(t.say)
+	defer known.close()
+	var names []string
+	for _, p := range processes {
+		names = append(names, p.name)
+	}
+	shown, err := page.Start(page.Options{Addr: t.page, Server: server, Switch: faults, Processes: names, Totals: known.of})
+	if err != nil {
+		return err
+	}
+	defer shown.Close()
 	reports := make(chan endpoint.Report)
 	over := make(chan struct{}) // closed when nobody receives reports any more
 	server.OnReport(func(r endpoint.Report) {
@@ -225,6 +258,7 @@ func (t *trial) watch(ctx context.Context, processes []process, app string) erro
 		defer d.stop(0)
 		t.say("%s.1 is up: %s, PORT=%d, %s", p.name, strings.Join(append([]string{p.command}, args...), " "), port, t.expected(p))
 		dynos = append(dynos, d)
+		known.watch(p.name, d.pid, filepath.Join(app, "bin", p.binary))
 		go func() {
 			<-d.done
 			select {
@@ -232,6 +266,12 @@ func (t *trial) watch(ctx context.Context, processes []process, app string) erro
 			case <-over:
 			}
 		}()
+	}
+	t.say("look at %s", shown.URL())
+	if t.open {
+		if err := page.Open(shown.URL()); err != nil {
+			t.say("%v", err)
+		}
 	}
 	var timeUp <-chan time.Time
 	if t.duration > 0 {

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -100,6 +104,10 @@ func TestTry(t *testing.T) {
 		match(t, log, `web\.1 \| arguments one port=`+port[1]+`\n`)
 		match(t, log, `web\.1 \| web\.1 says hello from the sibling, COLOUR blue, greeting from the user, tags ""\n`)
 		match(t, log, `web\.1 \| stopping\n`)
+		match(t, log, `try: look at http://127\.0\.0\.1:\d+/\n`)
+		if strings.Contains(log, "\x1b") {
+			t.Errorf("what is no terminal gets escape codes: %q", log)
+		}
 		pid, err := strconv.Atoi(match(t, log, `web\.1 \| pid (\d+)\n`)[1])
 		if err != nil {
 			t.Fatal(err)
@@ -129,6 +137,101 @@ func TestTry(t *testing.T) {
 		if strings.Contains(log, "api.1") {
 			t.Errorf("another process was started, too:\n%s", log)
 		}
+	})
+
+	// show runs a trial, and calls each with every part that its page's stream has
+	// until that says that it has seen enough.
+	show := func(t *testing.T, app string, each func(url, id, html string) (enough bool)) {
+		t.Helper()
+		ctx, stop := context.WithTimeout(context.Background(), 5*time.Minute)
+		defer stop()
+		log := &notify{text: "try: look at http", up: make(chan struct{})}
+		up := log.up
+		tr := &trial{
+			options:   options{app: app, interval: time.Second, cache: cache},
+			buildpack: root,
+			environ:   environ,
+			stdout:    io.Discard,
+			stderr:    log,
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- tr.run(ctx) }()
+		select {
+		case <-up:
+		case err := <-ended:
+			t.Fatalf("%v\n%s", err, log)
+		}
+		lock := tr.stderr.(lockedWriter).mu
+		lock.Lock()
+		url := match(t, log.String(), `try: look at (http://127\.0\.0\.1:\d+/)\n`)[1]
+		lock.Unlock()
+
+		// The stream ends together with the trial.
+		resp, err := http.Get(url + "live")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(nil, 4<<20)
+		for enough := false; !enough; {
+			if !lines.Scan() {
+				t.Fatalf("the page's stream has ended: %v\n%s", lines.Err(), log)
+			}
+			var parts []struct{ ID, HTML string }
+			if json.Unmarshal([]byte(strings.TrimPrefix(lines.Text(), "data: ")), &parts) != nil {
+				continue
+			}
+			for _, part := range parts {
+				enough = enough || each(url, part.ID, part.HTML)
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%v\n%s", err, log)
+		}
+		if _, err := http.Get(url); err == nil {
+			t.Error("the page is still served")
+		}
+	}
+
+	t.Run("page", func(t *testing.T) {
+		proven := map[string]bool{}
+		show(t, filepath.Join(apps, "two"), func(_, id, html string) bool {
+			if strings.HasSuffix(id, "-proof") && strings.Count(html, "nothing lost") == 2 && strings.Contains(html, "true total") {
+				proven[id] = true
+			}
+			return len(proven) == 2
+		})
+	})
+
+	// The library that most Heroku Go apps report by loses what it cannot deliver.
+	t.Run("heroku/x loses counts", func(t *testing.T) {
+		if os.Getenv("HMETRICS_TEST_SLOW") == "" {
+			t.Skip("takes more than a minute: set HMETRICS_TEST_SLOW=1")
+		}
+		faulty := false
+		show(t, filepath.Join(root, "test", "apps", "reports"), func(url, id, html string) bool {
+			switch {
+			case id == "p0-proof" && !faulty && strings.Count(html, "nothing lost") == 2:
+				faulty = true
+				req, err := http.NewRequest("POST", url+"fault", strings.NewReader("fault=503"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				req.Header.Set("Origin", strings.TrimSuffix(url, "/"))
+				resp, err := http.DefaultTransport.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+			case id == "p0-proof" && faulty && strings.Contains(html, " lost</span>"):
+				t.Log(strings.Join(strings.Fields(regexp.MustCompile("<[^>]*>").ReplaceAllString(html, " ")), " "))
+				return true
+			}
+			return false
+		})
 	})
 
 	t.Run("unknown process", func(t *testing.T) {

@@ -1,0 +1,56 @@
+package page
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// In both schemes text and lines stand out from what is behind them, as far as WCAG
+// asks for.
+func TestContrast(t *testing.T) {
+	b, err := files.ReadFile("page.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	light, dark, ok := strings.Cut(string(b), "prefers-color-scheme: dark")
+	if !ok {
+		t.Fatal("there is no dark scheme")
+	}
+	dark, _, _ = strings.Cut(dark, "\n}\n")
+	for scheme, css := range map[string]string{"light": light, "dark": dark} {
+		luminance := map[string]float64{}
+		for _, m := range regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6});`).FindAllStringSubmatch(css, -1) {
+			rgb, _ := strconv.ParseUint(m[2], 16, 32)
+			for i, weight := range []float64{.0722, .7152, .2126} {
+				c := float64(rgb>>(8*i)&0xff) / 255
+				if c <= .03928 {
+					c /= 12.92
+				} else {
+					c = math.Pow((c+.055)/1.055, 2.4)
+				}
+				luminance[m[1]] += weight * c
+			}
+		}
+		for _, pair := range []struct {
+			front, behind string
+			least         float64
+		}{
+			{"ink", "panel", 7}, {"ink", "ground", 7}, {"ink", "good-wash", 7}, {"ink", "bad-wash", 7},
+			{"soft", "panel", 4.5}, {"soft", "ground", 4.5}, {"soft", "good-wash", 4.5}, {"soft", "bad-wash", 4.5},
+			{"good", "good-wash", 4.5}, {"bad", "bad-wash", 4.5}, {"bad", "panel", 4.5}, {"one", "panel", 4.5},
+			{"two", "panel", 3}, {"focus", "panel", 3},
+		} {
+			front, ok := luminance[pair.front]
+			behind, ok2 := luminance[pair.behind]
+			if !ok || !ok2 {
+				t.Fatalf("%s: %s or %s is not defined", scheme, pair.front, pair.behind)
+			}
+			if got := (math.Max(front, behind) + .05) / (math.Min(front, behind) + .05); got < pair.least {
+				t.Errorf("%s: %s on %s has a contrast of %.1f, want %.1f", scheme, pair.front, pair.behind, got, pair.least)
+			}
+		}
+	}
+}

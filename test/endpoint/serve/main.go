@@ -1,0 +1,121 @@
+// Command serve runs the endpoint that stands in for Heroku's metrics service, and
+// its page, for apps that are started elsewhere: by hand, in a container, on a
+// staging machine.
+//
+//	go run ./test/endpoint/serve [flags] [PROCESS...]
+//
+// For each process it prints the HEROKU_METRICS_URL to set. Each needs its own: the
+// counts of two that share one cannot be told apart. Both addresses are on loopback
+// unless flags say otherwise. It ends with Ctrl-C.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint/page"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "serve:", err)
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "serve:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("the command line is wrong")
+
+// run serves until ctx is done.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, "usage: go run ./test/endpoint/serve [flags] [PROCESS...]\n\n")
+		fs.PrintDefaults()
+	}
+	addr := fs.String("addr", "127.0.0.1:0", "take reports at this `address`; :9000 takes them from other machines, too")
+	pageAddr := fs.String("page", "127.0.0.1:0", "serve the page at this `address`")
+	open := fs.Bool("open", false, "show the page in a browser")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return fmt.Errorf("%w: %v", errUsage, err)
+	}
+	names := fs.Args()
+	if len(names) == 0 {
+		names = []string{"web"}
+	}
+	if len(names) > page.MaxProcesses {
+		return fmt.Errorf("%w: %d processes; the page shows %d", errUsage, len(names), page.MaxProcesses)
+	}
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name] {
+			return fmt.Errorf("%w: %q twice, and two processes cannot share an address", errUsage, name)
+		}
+		seen[name] = true
+	}
+
+	sw := &endpoint.Switch{}
+	server, err := endpoint.Start(endpoint.Options{Addr: *addr, Fault: sw.Fault})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	p, err := page.Start(page.Options{Addr: *pageAddr, Server: server, Switch: sw, Processes: names})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	fmt.Fprintf(stdout, "page: %s\n", p.URL())
+	for _, name := range names {
+		fmt.Fprintf(stdout, "%s: HEROKU_METRICS_URL=%s\n", name, reachable(server.URL(name)))
+	}
+	if *open {
+		if err := page.Open(p.URL()); err != nil {
+			fmt.Fprintln(stderr, "serve:", err)
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// reachable puts an address of this machine in the place of one that stands for
+// all of them.
+func reachable(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return s
+	}
+	if ip := net.ParseIP(u.Hostname()); ip == nil || !ip.IsUnspecified() {
+		return s
+	}
+	host := "127.0.0.1"
+	addrs, _ := net.InterfaceAddrs()
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() && n.IP.To4() != nil {
+			host = n.IP.String()
+			break
+		}
+	}
+	u.Host = net.JoinHostPort(host, u.Port())
+	return u.String()
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// screen returns what a terminal shows after it was sent s.
+func screen(s string) string {
+	var lines []string
+	for _, line := range strings.Split(s, "\n") {
+		if i := strings.LastIndex(line, eraseLine); i >= 0 {
+			line = line[i+len(eraseLine):]
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestProgress(t *testing.T) {
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	var out bytes.Buffer
+	p := newProgress(&out, func() time.Time { return now })
+	for _, step := range []struct{ write, want string }{
+		{"-----> Determining packages to install\n       example.com/two/cmd/web\n", "-----> Determining packages to install\n       example.com/two/cmd/web\n"},
+		{"-----> Running: go install -v -tags heroku example.com/two/cmd/web\n", "-----> Running: go install -v -tags heroku example.com/two/cmd/web\n       0s  preparing"},
+		{"       internal/gos", "       0s  preparing"},
+		{"sa\n       net/http\n", "       0s  package 2: net/http"},
+		{"       example.com/" + strings.Repeat("long/", 20) + "path\n", "/long/long/lon…"},
+		{"       # example.com/two/cmd/web\n       ./main.go:3:15: undefined: missing\n", "       ./main.go:3:15: undefined: missing\n"},
+		{"       example.com/two/cmd/web\n", "       0s  package 4: example.com/two/cmd/web"},
+		{"-----> Done\n", "       ./main.go:3:15: undefined: missing\n       4 packages compiled in 0.0s\n-----> Done\n"},
+		{"       net/http\nno newline", "       net/http\n"},
+	} {
+		if _, err := io.WriteString(p, step.write); err != nil {
+			t.Fatal(err)
+		}
+		if got := screen(out.String()); !strings.HasSuffix(got, step.want) {
+			t.Errorf("after %q the terminal shows\n%s\nwant at its end\n%s", step.write, got, step.want)
+		}
+		for _, line := range strings.Split(screen(out.String()), "\n") {
+			if len([]rune(line)) > 80 {
+				t.Errorf("the line %q cannot be written over", line)
+			}
+		}
+	}
+	p.close()
+	if got := screen(out.String()); !strings.HasSuffix(got, "       net/http\nno newline") {
+		t.Errorf("at the end the terminal shows\n%s", got)
+	}
+}
+
+func TestPlain(t *testing.T) {
+	var out bytes.Buffer
+	p := &plain{w: &out}
+	const coloured = "\x1b[1;33m !     Careful\x1b[0m\nplain \x1b[m\x1b[31;1mred\x1b[0m [0m\n"
+	for i := range coloured {
+		p.Write([]byte{coloured[i]})
+	}
+	if want := " !     Careful\nplain red [0m\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+// The log of a build has escape codes on a terminal only, and colours only if they
+// are wanted.
+func TestBuildLog(t *testing.T) {
+	const log = "\x1b[1;33m !     Careful\x1b[0m\n-----> Running: go install -v x\n       net/http\n"
+	for name, tt := range map[string]struct {
+		terminal          bool
+		environ           []string
+		colours, progress bool
+	}{
+		"file":                  {false, nil, false, false},
+		"terminal":              {true, nil, true, true},
+		"terminal, NO_COLOR":    {true, []string{"NO_COLOR=1"}, false, true},
+		"terminal, no NO_COLOR": {true, []string{"NO_COLOR="}, true, true},
+	} {
+		var out bytes.Buffer
+		tr := &trial{stderr: &out, terminal: tt.terminal, environ: tt.environ}
+		w, end := tr.buildLog()
+		io.WriteString(w, log)
+		end()
+		end()
+		if got := strings.Contains(out.String(), "\x1b[1;33m"); got != tt.colours {
+			t.Errorf("%s: colours are %t: %q", name, got, out.String())
+		}
+		if got := strings.Contains(out.String(), eraseLine); got != tt.progress {
+			t.Errorf("%s: progress is %t: %q", name, got, out.String())
+		}
+		if !tt.progress && !strings.HasSuffix(out.String(), "\n       net/http\n") {
+			t.Errorf("%s: the packages are not there: %q", name, out.String())
+		}
+	}
+}
+
+func TestIsTerminal(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if isTerminal(w, []string{"TERM=xterm"}) {
+		t.Error("a pipe is taken for a terminal")
+	}
+	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("there is no terminal to open: ", err)
+	}
+	defer pty.Close()
+	for environ, want := range map[string]bool{"TERM=xterm": true, "TERM=dumb": false, "TERM=": false, "": false} {
+		if got := isTerminal(pty, []string{environ}); got != want {
+			t.Errorf("with %q a terminal is one: %t", environ, got)
+		}
+	}
+}
