@@ -29,20 +29,25 @@ type goTool struct {
 	env      []string
 }
 
-// A module proxy that does not answer must not hold the app's build for longer
-// than this.
-const preflightTimeout = 2 * time.Minute
+const (
+	// A module proxy that does not answer must not hold the app's build for
+	// longer than this.
+	fetchTimeout = 2 * time.Minute
+	// What is compiled here the app's build needs too, but for the agent's own
+	// packages: this is for what hangs, not for what is slow.
+	compileTimeout = 15 * time.Minute
+)
 
 // preflight runs the go command in dir, on our module there, with its flags
 // from args alone, and returns what it prints.
-func (g goTool) preflight(dir string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), preflightTimeout)
+func (g goTool) preflight(dir string, timeout time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	// GOFLAGS must not be empty: the go command would take it from its
 	// configuration file (go env -w).
 	out, err := g.run(ctx, dir, []string{"HMETRICS_PREFLIGHT=1", "GOFLAGS=-mod=readonly", "GO111MODULE=on", "GOWORK=off"}, args...)
 	if ctx.Err() != nil {
-		return "", fmt.Errorf("go %s has not ended within %v", args[0], preflightTimeout)
+		return "", fmt.Errorf("go %s has not ended within %v", args[0], timeout)
 	}
 	return out, err
 }

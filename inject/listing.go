@@ -42,7 +42,7 @@ func (s stage) list(g goTool, flags []string, fresh bool) (importConfig, error) 
 	}
 	args := append([]string{"list", "-export", "-deps", "-toolexec=" + g.toolexec}, flags...)
 	args = append(args, "-f", "{{if .Export}}packagefile {{.ImportPath}}={{.Export}}{{end}}", shadedOnload)
-	out, err := g.preflight(s.path("shaded"), args...)
+	out, err := g.preflight(s.path("shaded"), compileTimeout, args...)
 	if err != nil {
 		return importConfig{}, fmt.Errorf("compiling the agent: %w", err)
 	}

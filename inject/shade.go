@@ -36,7 +36,7 @@ func (s stage) shade(g goTool) error {
 	if exists(s.path("src", "vendor")) {
 		mod = "-mod=vendor"
 	}
-	out, err := g.preflight(src, "list", mod, "-deps", "-f",
+	out, err := g.preflight(src, fetchTimeout, "list", mod, "-deps", "-f",
 		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}\t{{.Module.Path}}\t{{.Module.Version}}{{end}}", "./agent/onload", "./"+lazyRegexp)
 	if err != nil {
 		// Where in the agent's sources a module is needed does not matter.
