@@ -25,10 +25,13 @@ config::get() {
 }
 
 # usage: config::load ENV_DIR
-# Sets inject, packages and debug to the build-time settings.
+# Sets inject, packages and debug to the build-time settings, and chosen to
+# packages as the build log calls them.
 config::load() {
 	inject=$(config::get "$1" HMETRICS_INJECT auto)
 	packages=$(config::get "$1" HMETRICS_PACKAGES "")
+	chosen=${packages:0:200}
+	chosen=${chosen:-every binary of the app}
 	case ${inject} in
 	auto | require | off) ;;
 	"") inject=auto ;;
@@ -72,8 +75,10 @@ stage::hash() {
 stage::fill() {
 	mkdir -p "$1" || return
 	printf '%s\n' "${packages}" >"$1/packages" || return
-	local file
-	(cd "${buildpack}" && find go.mod go.sum buildpack.toml bin/toolexec agent inject -type f \
+	local file sources=(go.mod go.sum buildpack.toml bin/toolexec agent inject)
+	# The agent's modules, in what bin/package makes.
+	[[ ! -d "${buildpack}/vendor" ]] || sources+=(vendor)
+	(cd "${buildpack}" && find "${sources[@]}" -type f \
 		! -name '*_test.go' ! -path '*/testdata/*' ! -path 'agent/example/*') |
 		while IFS= read -r file; do
 			mkdir -p "$1/src/$(dirname "${file}")" && cp "${buildpack}/${file}" "$1/src/${file}" || return
@@ -94,6 +99,8 @@ stage::prepare() {
 		aside "there is no /proc here, which tells how the go command was started" "Build on a Linux machine that has it."
 	fi
 	local problem stages new id old
+	# The cache may hold anything. What a link there points to is not ours.
+	[[ -d "$1" && ! -L "$1" ]] || rm -rf "$1"
 	problem=$(mkdir -p "$1" 2>&1) || aside "the cache directory cannot be written: ${problem}" "Free some space, or build again."
 	stages=$(cd "$1" && pwd)
 	new=${stages}/new.$$
@@ -105,11 +112,9 @@ stage::prepare() {
 
 	# The stage of the last build holds what was compiled then. It is of use if
 	# everything that injection depends on is the same.
-	if [[ -d "${stage}" && "$(stage::hash "${stage}" 2>/dev/null)" != "${id}" ]]; then
-		rm -rf "${stage}"
-	fi
-	if [[ ! -d "${stage}" ]]; then
-		problem=$(mv "${new}" "${stage}" 2>&1) || aside "its sources cannot be staged: ${problem}" "Free some space, or build again."
+	if [[ -L "${stage}" || "$(stage::hash "${stage}" 2>/dev/null)" != "${id}" ]]; then
+		problem=$(rm -rf "${stage}" && mv "${new}" "${stage}" 2>&1) ||
+			aside "its sources cannot be staged: ${problem}" "Free some space, or build again."
 	fi
 	for old in "${stages}"/*; do
 		[[ "${old}" == "${stage}" ]] || rm -rf "${old}"

@@ -3,8 +3,13 @@
 //
 //	inject verify [-json] BINARY…
 //
-// exits 0 only if every binary is going to report through the agent. The other
-// verbs are for bin/toolexec, which builds this command with the toolchain that
+// exits 0 only if every binary is going to report through the agent. For
+// bin/rebuild.sh, where this buildpack comes after the Go buildpack,
+//
+//	inject rebuild WORK_DIR TOOLEXEC GO BIN_DIR APP_DIR
+//
+// builds what is in BIN_DIR once more (see rebuild). The other verbs are for
+// bin/toolexec, which builds this command with the toolchain that
 // builds the app and with the build tag toolexec:
 //
 //	inject preflight PID TOOL ID TOOLEXEC
@@ -31,7 +36,7 @@ import (
 	"strings"
 )
 
-var errUsage = errors.New("usage: inject (preflight PID TOOL ID TOOLEXEC | step PID TOOL [ARG]… | verify [-json] BINARY…)")
+var errUsage = errors.New("usage: inject (preflight PID TOOL ID TOOLEXEC | step PID TOOL [ARG]… | verify [-json] BINARY… | rebuild WORK_DIR TOOLEXEC GO BIN_DIR APP_DIR)")
 
 // notMeant says why injection is not meant to happen, which is no problem.
 type notMeant string
@@ -53,6 +58,9 @@ func main() {
 func run(args []string) error {
 	if len(args) > 0 && args[0] == "verify" {
 		return verify(args[1:], os.Stdout)
+	}
+	if len(args) > 0 && args[0] == "rebuild" {
+		return rebuild(args[1:], os.Stdout)
 	}
 	if len(args) < 3 {
 		return errUsage

@@ -9,6 +9,7 @@ package script
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 )
 
 // buildInject builds command inject, for scenarios that call it by hand.
@@ -91,6 +93,7 @@ func params(t *testing.T) testscript.Params {
 			"buildpack": cmdBuildpack,
 			"config":    cmdConfig,
 			"dyno":      cmdDyno,
+			"heroku-go": cmdHerokuGo,
 			"linked":    cmdLinked,
 			"toolchain": cmdToolchain,
 			"sum":       cmdSum,
@@ -149,6 +152,9 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("ENV_DIR"), args[0]), []byte(args[1]), 0o666))
 }
 
+// exported are the variables that bin/compile hands on.
+var exported = []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT", "HMETRICS_DEBUG"}
+
 // buildpack runs bin/detect and bin/compile on $APP and then, as the platform
 // does before it runs the next buildpack, sources export: what it sets is set
 // in the scenario.
@@ -165,16 +171,58 @@ func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	if (err == nil) == neg {
 		ts.Fatalf("bin/compile: %v", err)
 	}
-	names := []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT", "HMETRICS_DEBUG"}
 	source := `[ ! -f "$1" ] || . "$1"; shift; for name; do printf '%s\n' "${!name}"; done`
-	cmd := exec.Command("bash", append([]string{"-euc", strings.ReplaceAll(source, "${!name}", "${!name:-}"), "source", ts.Getenv("BUILDPACK") + "/export"}, names...)...)
+	cmd := exec.Command("bash", append([]string{"-euc", strings.ReplaceAll(source, "${!name}", "${!name:-}"), "source", ts.Getenv("BUILDPACK") + "/export"}, exported...)...)
 	cmd.Env = []string{"GOFLAGS=" + ts.Getenv("GOFLAGS"), "PATH=" + ts.Getenv("PATH")}
 	out, err := cmd.Output()
 	ts.Check(err)
 	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
-		ts.Setenv(names[i], value)
+		ts.Setenv(exported[i], value)
 	}
 }
+
+// heroku-go runs the Go buildpack's part of the build on $APP, in the
+// scenario's environment: with GOROOT in place of the Go that it would download,
+// and with the build cache of all scenarios.
+func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 0 {
+		ts.Fatalf("usage: heroku-go")
+	}
+	cache := filepath.Join(ts.Getenv("CACHE_DIR"), ".heroku", "go")
+	ts.Check(os.MkdirAll(cache, 0o777))
+	version, err := os.ReadFile(filepath.Join(ts.Getenv("GOROOT"), "VERSION"))
+	ts.Check(err)
+	// Laid out beforehand, since an unknown release empties the directory.
+	unpacked := filepath.Join(cache, strings.Fields(string(version))[0], "go")
+	for link, to := range map[string]string{
+		unpacked:                               ts.Getenv("GOROOT"),
+		filepath.Join(cache, "go-build-cache"): ts.Getenv("GOCACHE"),
+	} {
+		ts.Check(os.MkdirAll(filepath.Dir(link), 0o777))
+		if err := os.Symlink(to, link); err != nil && !errors.Is(err, fs.ErrExist) {
+			ts.Fatalf("heroku-go: %v", err)
+		}
+	}
+	b := &herokugo.Build{
+		App: ts.Getenv("APP"), Cache: ts.Getenv("CACHE_DIR"), Env: ts.Getenv("ENV_DIR"),
+		Stdout: ts.Stdout(), Stderr: ts.Stderr(),
+	}
+	for _, name := range herokuGoEnviron {
+		if value := ts.Getenv(name); value != "" {
+			b.Environ = append(b.Environ, name+"="+value)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	if err := b.Run(ctx, &herokugo.Go{Root: ts.Getenv("GOROOT")}); (err == nil) == neg {
+		ts.Fatalf("heroku-go: %v", err)
+	}
+}
+
+// herokuGoEnviron are the variables of a scenario that reach the Go buildpack.
+var herokuGoEnviron = append(exported, "PATH", "HOME", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB",
+	"GOPRIVATE", "GOINSECURE", "GOENV", "GOTOOLCHAIN", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
+	"SSL_CERT_DIR", "TMPDIR", "SOURCE_VERSION")
 
 // dyno [-n REPORTS] BINARY [ARG...] runs a binary as a dyno with the labs flag
 // would, until the metrics endpoint has accepted that many reports (default 2),
