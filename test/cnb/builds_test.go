@@ -1,0 +1,437 @@
+package cnb
+
+import (
+	"bytes"
+	"context"
+	"debug/buildinfo"
+	"debug/elf"
+	"errors"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+)
+
+const (
+	ours = "hmetrics/go-metrics"
+	gobp = "heroku/go" // testdata/go, which keeps its contract
+)
+
+var (
+	first = []string{ours, gobp}
+	last  = []string{gobp, ours}
+)
+
+// TestBuilds builds one app again and again, as its user changes config vars and
+// the order of the buildpacks. Each build has the cache that the last one left.
+func TestBuilds(t *testing.T) {
+	p := newPlatform(t)
+	if err := os.CopyFS(p.Path("workspace"), os.DirFS("../apps/two")); err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, p.Path("buildpacks"))
+	stage := ""
+
+	t.Run("first", func(t *testing.T) {
+		log := p.build(t, nil, first...)
+		contains(t, log, "-----> Preparing Go runtime metrics",
+			"       The Go buildpack after this one will link the metrics agent into every binary of the app.",
+			"GOFLAGS=-toolexec="+p.Path("buildpacks/hmetrics_go-metrics")+"/")
+		p.reports(t, "web", "worker")
+		stage = p.stage(t)
+
+		// The lifecycle takes the agent's SBOM as one of the layer.
+		want, err := os.ReadFile("../../agent/sbom.cdx.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(p.Path("layers/sbom/build/hmetrics_go-metrics/go-metrics/sbom.cdx.json"))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the layer's SBOM is not agent/sbom.cdx.json: %v", err)
+		}
+	})
+
+	t.Run("again", func(t *testing.T) {
+		q := p
+		injector := ""
+		q.Restored = func() error {
+			found, err := filepath.Glob(filepath.Join(stage, "inject-*"))
+			if err == nil && len(found) == 1 {
+				injector = found[0]
+				// What the build compiles again, it puts in the place of this.
+				err = os.Link(injector, p.Path("injector"))
+			}
+			return err
+		}
+		log := q.build(t, nil, first...)
+		contains(t, log, `Restoring data for "hmetrics/go-metrics:go-metrics" from cache`)
+		p.reports(t, "web", "worker")
+		if got := p.stage(t); got != stage {
+			t.Errorf("the stage has moved from %s to %s", stage, got)
+		}
+		a, errA := os.Stat(p.Path("injector"))
+		b, errB := os.Stat(injector)
+		if errA != nil || errB != nil || !os.SameFile(a, b) {
+			t.Errorf("the injector that the cache restored was not used: %v, %v", errA, errB)
+		}
+	})
+
+	t.Run("HMETRICS_PACKAGES", func(t *testing.T) {
+		log := p.build(t, map[string]string{"HMETRICS_PACKAGES": "./cmd/web"}, first...)
+		contains(t, log, "will link the metrics agent into ./cmd/web.")
+		p.reports(t, "web")
+		p.plain(t, "worker")
+	})
+
+	t.Run("HMETRICS_DEBUG", func(t *testing.T) {
+		log := p.build(t, map[string]string{"HMETRICS_DEBUG": "1"}, first...)
+		file := filepath.Join(p.stage(t), "debug.log")
+		contains(t, log, "       HMETRICS_DEBUG: what is decided for each build step goes into "+file)
+		b, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(b), " preflight for compile: linked\n") {
+			t.Errorf("the file does not say what was decided: %v\n%s", err, b)
+		}
+		// The lifecycle hands the user's own value to the Go buildpack.
+		if found, _ := filepath.Glob(p.Path("workspace/cmd/*/1")); len(found) > 0 {
+			t.Errorf("HMETRICS_DEBUG=1 was taken for a file name: %s", found)
+		}
+	})
+
+	t.Run("HMETRICS_INJECT=off", func(t *testing.T) {
+		log := p.build(t, map[string]string{"HMETRICS_INJECT": "off"}, first...)
+		contains(t, log, "       HMETRICS_INJECT is off: the app is built without the metrics agent.", "GOFLAGS=\n")
+		p.plain(t, "web", "worker")
+	})
+
+	goflags := map[string]string{"GOFLAGS": "-ldflags=-s"}
+	t.Run("GOFLAGS, first", func(t *testing.T) {
+		log := p.build(t, goflags, first...)
+		contains(t, log, " !     The metrics agent will not be linked: your GOFLAGS takes the place of what this buildpack hands on",
+			" !     Put it after heroku/go in project.toml", "GOFLAGS=-ldflags=-s\n")
+		p.plain(t, "web", "worker")
+	})
+	t.Run("GOFLAGS, first, HMETRICS_INJECT=require", func(t *testing.T) {
+		config := maps.Clone(goflags)
+		config["HMETRICS_INJECT"] = "require"
+		log, err := p.try(config, first...)
+		if err == nil {
+			t.Fatalf("the build has not failed\n%s", log)
+		}
+		contains(t, log, " !     HMETRICS_INJECT is require, so the build stops here.")
+	})
+	t.Run("GOFLAGS, last", func(t *testing.T) {
+		log := p.build(t, goflags, last...)
+		contains(t, log, "       Programs that got the metrics agent: 2, in ")
+		if strings.Contains(log, "before heroku/go in project.toml") {
+			t.Error("the log proposes an order in which GOFLAGS takes the agent away")
+		}
+		p.reports(t, "web", "worker")
+		f, err := elf.Open(p.program("web"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if f.Section(".symtab") != nil {
+			t.Error("GOFLAGS has -ldflags=-s, and web has a symbol table")
+		}
+	})
+
+	t.Run("last", func(t *testing.T) {
+		log := p.build(t, nil, last...)
+		contains(t, log, "       Programs that got the metrics agent: 2, in ",
+			"       Nothing is built twice if this buildpack comes before heroku/go in project.toml.")
+		p.reports(t, "web", "worker")
+		info, err := buildinfo.ReadFile(p.program("web"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tags string
+		for _, s := range info.Settings {
+			if s.Key == "-tags" {
+				tags = s.Value
+			}
+		}
+		if tags != "heroku" {
+			t.Errorf("web is rebuilt with -tags=%s, not with heroku/go's", tags)
+		}
+	})
+	t.Run("last, again", func(t *testing.T) {
+		contains(t, p.build(t, nil, last...), "       Programs that got the metrics agent: 2, in ")
+		p.reports(t, "web", "worker")
+	})
+
+	// Whatever the cache brings, nothing in it is followed or handed on.
+	t.Run("garbage", func(t *testing.T) {
+		q := p
+		mine := p.Path("mine")
+		q.Restored = func() error {
+			layer := p.Layer(ours, "go-metrics")
+			if err := os.RemoveAll(layer); err != nil {
+				return err
+			}
+			return errors.Join(
+				os.MkdirAll(filepath.Join(mine, "project"), 0o777),
+				os.MkdirAll(filepath.Join(layer, "bin"), 0o777),
+				os.MkdirAll(filepath.Join(layer, "env"), 0o777),
+				os.Symlink(mine, filepath.Join(layer, "stages")),
+				os.WriteFile(filepath.Join(layer, "bin", "go"), []byte("#!/bin/sh\necho garbage; exit 1\n"), 0o777),
+				os.WriteFile(filepath.Join(layer, "env", "GOFLAGS"), []byte("-garbage"), 0o666),
+				os.WriteFile(layer+".toml", []byte("garbage"), 0o666))
+		}
+		log := q.build(t, nil, first...)
+		p.reports(t, "web", "worker")
+		if strings.Contains(log, "garbage") {
+			t.Errorf("what the cache held reached the build\n%s", log)
+		}
+		if _, err := os.Stat(filepath.Join(mine, "project")); err != nil {
+			t.Errorf("a link in the cached layer was followed: %v", err)
+		}
+	})
+
+	// Config vars reach the Go buildpack as they are. None is run, or written to.
+	t.Run("hostile", func(t *testing.T) {
+		log := p.build(t, map[string]string{
+			"HMETRICS_INJECT": "$(touch " + p.Path("touched") + ")\n'\"",
+			"HMETRICS_DEBUG":  p.Path("touched"),
+		}, first...)
+		contains(t, log, " !     HMETRICS_INJECT is '$(touch ")
+		p.reports(t, "web", "worker")
+		if _, err := os.Stat(p.Path("touched")); err == nil {
+			t.Error("a config var was run, or taken for the name of a file")
+		}
+	})
+
+	// A layer that other versions left is replaced, and keeps one stage.
+	t.Run("another version", func(t *testing.T) {
+		q := p
+		q.Restored = func() error {
+			old := filepath.Join(filepath.Dir(stage), "0123456789abcdef0123")
+			return errors.Join(os.Rename(stage, old), os.WriteFile(filepath.Join(old, "src", "go.mod"), []byte("module old\n"), 0o666))
+		}
+		q.build(t, nil, first...)
+		p.reports(t, "web")
+		if got := p.stage(t); got != stage {
+			t.Errorf("the stage is %s, not %s", got, stage)
+		}
+	})
+
+	// Before Platform API 0.12 there were no targets.
+	t.Run("Platform API 0.10", func(t *testing.T) {
+		q := p
+		q.API = "0.10"
+		q.build(t, nil, first...)
+		p.reports(t, "web")
+	})
+
+	if after := tree(t, p.Path("buildpacks")); !maps.Equal(before, after) {
+		t.Errorf("the buildpacks' directories have changed:\n%v\n%v", before, after)
+	}
+}
+
+// TestDetect shows which apps are not this buildpack's, and what it says to them.
+func TestDetect(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		files []string
+		want  string // "" if it is for this buildpack
+	}{
+		{"module", []string{"go.mod", "main.go"}, ""},
+		{"Dockerfile too", []string{"go.mod", "main.go", "Dockerfile", "heroku.yml"}, ""},
+		{"workspace", []string{"go.mod", "go.work", "main.go", "lib/go.mod"}, ""},
+		{"no go.mod", []string{"main.go", "Gopkg.lock"}, "Type: go mod init NAME && go mod tidy"},
+		{"subdirectory", []string{"package.json", "services/api/go.mod"}, "There is one in services/api: deploy that directory"},
+		{"Node.js", []string{"package.json"}, "This is not a Go app. Take this buildpack away from it."},
+		{"nothing", nil, "This is not a Go app."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPlatform(t)
+			for _, name := range append(test.files, ".git/HEAD") {
+				if err := os.MkdirAll(filepath.Dir(p.Path("workspace", name)), 0o777); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(p.Path("workspace", name), nil, 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var log bytes.Buffer
+			err := p.Detect(&log, nil, ours)
+			if (err == nil) != (test.want == "") {
+				t.Fatalf("detect: %v\n%s", err, &log)
+			}
+			contains(t, log.String(), test.want)
+			if test.want != "" {
+				contains(t, log.String(), "Go runtime metrics: there is no go.mod in the app's root directory.", "fail: "+ours)
+			}
+
+			// The classic API asks the same question in another way.
+			classic := exec.Command("../../bin/detect", p.Path("workspace"))
+			out, err := classic.CombinedOutput()
+			if (err == nil) != (test.want == "") || err != nil && classic.ProcessState.ExitCode() != 1 {
+				t.Fatalf("bin/detect: %v\n%s", err, out)
+			}
+			contains(t, string(out), test.want)
+		})
+	}
+}
+
+type testPlatform struct{ Platform }
+
+// newPlatform returns a platform that has the buildpack, as bin/package makes
+// it, and heroku/go's stand-in with the Go of this machine.
+func newPlatform(t *testing.T) testPlatform {
+	t.Helper()
+	p := testPlatform{Platform{Dir: t.TempDir(), API: "0.14", Distro: "unknown"}}
+	t.Cleanup(func() { removeAll(p.Dir) })
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	goproxy, err := exec.Command("go", "env", "GOPROXY").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := p.Path("package.tgz")
+	pack := exec.Command("../../bin/package", made)
+	pack.Env = append(os.Environ(), "GOPROXY="+strings.TrimSpace(string(goproxy)))
+	if out, err := pack.CombinedOutput(); err != nil {
+		t.Fatalf("bin/package: %v\n%s", err, out)
+	}
+	if err := os.MkdirAll(p.Path("package"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("tar", "xzf", made, "-C", p.Path("package")).CombinedOutput(); err != nil {
+		t.Fatalf("unpacking %s: %v\n%s", made, err, out)
+	}
+	if _, err := p.Add(p.Path("package")); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := p.Add("testdata/go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "goroot"), goroot, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	// All that a build container has of this machine.
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("PATH", "/usr/bin:/bin")
+	return p
+}
+
+// try builds with no way to any module: the package brings what is needed.
+func (p testPlatform) try(config map[string]string, order ...string) (string, error) {
+	all := map[string]string{"GOPROXY": "off", "GOTOOLCHAIN": "local"}
+	maps.Copy(all, config)
+	var log bytes.Buffer
+	err := p.Build(&log, all, order...)
+	return log.String(), err
+}
+
+func (p testPlatform) build(t *testing.T, config map[string]string, order ...string) string {
+	t.Helper()
+	start := time.Now()
+	log, err := p.try(config, order...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	t.Logf("%.1f s", time.Since(start).Seconds())
+	return log
+}
+
+func (p testPlatform) program(name string) string { return p.Layer(gobp, "go_target", "bin", name) }
+
+// stage returns the one stage in the layer.
+func (p testPlatform) stage(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob(p.Layer(ours, "go-metrics", "stages", "*"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the layer holds %d stages: %v", len(found), found)
+	}
+	return found[0]
+}
+
+// reports runs programs until each has sent a report.
+func (p testPlatform) reports(t *testing.T, names ...string) {
+	t.Helper()
+	srv, err := endpoint.Start(endpoint.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	for i, name := range names {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		dyno := exec.CommandContext(ctx, p.program(name))
+		dyno.Env = []string{"PORT=0", "DYNO=web.1", "HEROKU_METRICS_URL=" + srv.URL(name), "HMETRICS_INTERVAL=1s"}
+		var out bytes.Buffer
+		dyno.Stdout, dyno.Stderr = &out, &out
+		if err := dyno.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- dyno.Wait(); cancel() }()
+		_, err := srv.Wait(ctx, i+1)
+		dyno.Process.Kill()
+		exit := <-ended
+		if err != nil {
+			t.Fatalf("no report has come from %s: %v (%v)\n%s", name, err, exit, &out)
+		}
+	}
+	for _, r := range srv.Rejected() {
+		t.Errorf("a report was refused: %s", r.Reason)
+	}
+}
+
+// plain checks that programs are there and have not got the agent.
+func (p testPlatform) plain(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		b, err := os.ReadFile(p.program(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(b, []byte("hmetrics.injected/agent/onload")) {
+			t.Errorf("%s has got the agent", name)
+		}
+	}
+}
+
+func contains(t *testing.T, log string, lines ...string) {
+	t.Helper()
+	// The lifecycle colours what it says itself.
+	log = regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(log, "")
+	for _, line := range lines {
+		if !strings.Contains(log, line) {
+			t.Errorf("the log does not say %q:\n%s", line, log)
+		}
+	}
+}
+
+// tree returns the names, modes and contents of the files in a directory.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		files[path] = info.Mode().String() + " " + string(b)
+		return err
+	})
+	if err != nil || len(slices.Collect(maps.Keys(files))) == 0 {
+		t.Fatalf("reading %s: %v", dir, err)
+	}
+	return files
+}
