@@ -75,14 +75,13 @@ stage::hash() {
 stage::fill() {
 	mkdir -p "$1" || return
 	printf '%s\n' "${packages}" >"$1/packages" || return
-	local file sources=(go.mod go.sum buildpack.toml bin/toolexec agent inject)
+	local sources=(go.mod go.sum buildpack.toml bin/toolexec agent inject)
 	# The agent's modules, in what bin/package makes.
 	[[ ! -d "${buildpack}/vendor" ]] || sources+=(vendor)
+	mkdir -p "$1/src" || return
 	(cd "${buildpack}" && find "${sources[@]}" -type f \
-		! -name '*_test.go' ! -path '*/testdata/*' ! -path 'agent/example/*') |
-		while IFS= read -r file; do
-			mkdir -p "$1/src/$(dirname "${file}")" && cp "${buildpack}/${file}" "$1/src/${file}" || return
-		done
+		! -name '*_test.go' ! -path '*/testdata/*' ! -path 'agent/example/*' | tar -cf - -T -) |
+		tar -xf - -C "$1/src" --no-same-owner
 }
 
 # usage: stage::prepare DIR

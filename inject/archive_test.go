@@ -12,12 +12,7 @@ import (
 // command knows for it.
 func compileFmt(t *testing.T, flags ...string) (archive, buildID string) {
 	args := append(append([]string{"list", "-export"}, flags...), "-f", "{{.Export}} {{.BuildID}}", "fmt")
-	// go test sets either GOROOT or the PATH that goes with it.
-	gocmd := "go"
-	if root := os.Getenv("GOROOT"); root != "" {
-		gocmd = filepath.Join(root, "bin", gocmd)
-	}
-	cmd := exec.Command(gocmd, args...)
+	cmd := exec.Command(testingGo(), args...)
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOTOOLCHAIN=local")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -27,6 +22,15 @@ func compileFmt(t *testing.T, flags ...string) (archive, buildID string) {
 	}
 	f := strings.Fields(string(out))
 	return f[0], f[1]
+}
+
+// testingGo returns the path of the go command that runs the tests: go test sets
+// either GOROOT or the PATH that goes with it.
+func testingGo() string {
+	if root := os.Getenv("GOROOT"); root != "" {
+		return filepath.Join(root, "bin", "go")
+	}
+	return "go"
 }
 
 func TestContentID(t *testing.T) {

@@ -168,6 +168,10 @@ func (s stage) shadedWhole() bool {
 	return true
 }
 
+// usageFile is a file of envconfig that prints help, and alone needs
+// text/template: a second of every app's first build for nothing.
+const usageFile = "envconfig/usage.go"
+
 // copySources copies the Go files of one package, for every platform.
 func copySources(dst, src string, rewrite *strings.Replacer) error {
 	if err := os.MkdirAll(dst, 0o777); err != nil {
@@ -178,7 +182,8 @@ func copySources(dst, src string, rewrite *strings.Replacer) error {
 		return err
 	}
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
+		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") ||
+			strings.HasSuffix(filepath.Join(dst, e.Name()), usageFile) {
 			continue
 		}
 		b, err := os.ReadFile(filepath.Join(src, e.Name()))
