@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 // A lab is where things are measured.
@@ -32,26 +33,13 @@ type lab struct {
 	say       func(format string, args ...interface{})
 }
 
-// machineVars say how this machine reaches Go modules. Nothing else of the
-// user's environment reaches a build.
-var machineVars = []string{"GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE"}
-
-var networkVars = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
-
 // openLab locks the directory cache for this process and copies the buildpack
 // whose checkout is root, or the one around the working directory.
 func openLab(ctx context.Context, cache, root string, say func(string, ...interface{})) (*lab, error) {
 	l := &lab{cache: cache, say: say}
-	if err := os.MkdirAll(cache, 0o777); err != nil {
-		return nil, fmt.Errorf("making the directory -cache: %w", err)
-	}
 	var err error
-	if l.lock, err = os.OpenFile(filepath.Join(cache, "lock"), os.O_RDWR|os.O_CREATE, 0o666); err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(l.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		l.lock.Close()
-		return nil, fmt.Errorf("another bench is running with -cache %s, and two at a time would measure each other: %w", cache, err)
+	if l.lock, err = machine.Lock(cache); err != nil {
+		return nil, fmt.Errorf("-cache: %w: two at a time would measure each other", err)
 	}
 	if l.tmp, err = os.MkdirTemp("", "bench."); err == nil {
 		l.tmp, err = filepath.EvalSymlinks(l.tmp)
@@ -74,17 +62,13 @@ func (l *lab) close() {
 }
 
 func (l *lab) prepare(ctx context.Context, root string) error {
-	root, err := checkout(root)
+	root, err := machine.Checkout(root)
 	if err != nil {
 		return err
 	}
-	var parts []string
-	for _, part := range []string{"bin", "agent", "inject", "go.mod", "go.sum", "buildpack.toml"} {
-		parts = append(parts, filepath.Join(root, part))
-	}
 	l.buildpack = filepath.Join(l.tmp, "buildpack")
-	if _, err := herokugo.CopyTree(l.buildpack, root, parts...); err != nil {
-		return fmt.Errorf("copying the buildpack: %w", err)
+	if err := machine.CopyBuildpack(l.buildpack, root); err != nil {
+		return err
 	}
 	for _, dir := range []string{"home", "tmp"} {
 		if err := os.Mkdir(filepath.Join(l.tmp, dir), 0o777); err != nil {
@@ -92,57 +76,22 @@ func (l *lab) prepare(ctx context.Context, root string) error {
 		}
 	}
 
-	cmd := exec.CommandContext(ctx, "go", append([]string{"env", "GOROOT", "GOVERSION"}, machineVars...)...)
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
-	cmd.Dir = l.tmp
-	out, err := cmd.Output()
+	reach, values, err := machine.Environ(ctx, "GOROOT", "GOVERSION")
 	if err != nil {
-		return fmt.Errorf("go env: %w", err)
+		return err
 	}
-	values := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 	l.goroot, l.release = values[0], values[1]
-	l.environ = []string{
-		"PATH=" + filepath.Join(l.goroot, "bin") + ":/usr/local/bin:/usr/bin:/bin",
-		"HOME=" + filepath.Join(l.tmp, "home"),
-		"TMPDIR=" + filepath.Join(l.tmp, "tmp"),
+	l.environ = append(reach,
+		"PATH="+filepath.Join(l.goroot, "bin")+":/usr/local/bin:/usr/bin:/bin",
+		"HOME="+filepath.Join(l.tmp, "home"),
+		"TMPDIR="+filepath.Join(l.tmp, "tmp"),
 		"GOENV=off",
 		"GOFLAGS=",
 		"GOTOOLCHAIN=local",
 		"GOTELEMETRY=off",
 		"LC_ALL=C",
-	}
-	for i, name := range machineVars {
-		l.environ = append(l.environ, name+"="+values[i+2])
-	}
-	for _, name := range networkVars {
-		if value := os.Getenv(name); value != "" {
-			l.environ = append(l.environ, name+"="+value)
-		}
-	}
+	)
 	return nil
-}
-
-// checkout returns the root of the checkout that root names, or that the
-// working directory lies in.
-func checkout(root string) (string, error) {
-	if root != "" {
-		if _, err := os.Stat(filepath.Join(root, "bin", "toolexec")); err != nil {
-			return "", fmt.Errorf("-buildpack %s is no checkout of the buildpack: %w", root, err)
-		}
-		return filepath.Abs(root)
-	}
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for root = wd; ; root = filepath.Dir(root) {
-		if _, err := os.Stat(filepath.Join(root, "bin", "toolexec")); err == nil {
-			return root, nil
-		}
-		if root == filepath.Dir(root) {
-			return "", fmt.Errorf("the buildpack's checkout is neither %s nor above it: name it with -buildpack", wd)
-		}
-	}
 }
 
 // dir makes a new empty directory. The caller may remove it.

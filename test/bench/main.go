@@ -32,6 +32,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 func main() {
@@ -90,7 +92,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.json, "json", "", "add the readings to this `file`, a line of JSON each")
 	fs.StringVar(&o.benchstat, "benchstat", "", "write the readings for benchstat to this `file`; compare with benchstat -col /side")
 	fs.StringVar(&o.svg, "svg", "", "plot how the cost of a cold build grows into this `file`")
-	fs.StringVar(&o.cache, "cache", defaultCache(), "a `directory` that is kept between runs, for what is built but not timed")
+	fs.StringVar(&o.cache, "cache", machine.CacheDir("bench"), "a `directory` that is kept between runs, for what is built but not timed")
 	fs.StringVar(&o.buildpack, "buildpack", "", "the buildpack's root `directory` (default the checkout around the working directory)")
 	if err := fs.Parse(args); err != nil {
 		return options{}, err
@@ -112,14 +114,6 @@ func parse(args []string, out io.Writer) (options, error) {
 		return options{}, err
 	}
 	return o, nil
-}
-
-func defaultCache() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "heroku-buildpack-go-metrics-bench")
 }
 
 func (o options) chosen(r row) bool {

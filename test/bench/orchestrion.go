@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 // The peer that does the most similar thing. The module in orchestrion/ pins its
@@ -22,7 +24,7 @@ import _ "` + orchestrionModule + `"
 
 // pinsDir returns the directory of the module that pins the version.
 func pinsDir() (string, error) {
-	root, err := checkout("")
+	root, err := machine.Checkout("")
 	return filepath.Join(root, "test", "bench", "orchestrion"), err
 }
 

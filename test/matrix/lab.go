@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 // A lab is where cells are run: what they share, on this machine.
@@ -24,52 +24,51 @@ import (
 type lab struct {
 	cache     string
 	lock      *os.File
-	tmp       string            // removed in the end
-	buildpack string            // a copy, so that an edit meanwhile does not split the matrix
-	machine   map[string]string // how this machine reaches Go modules
+	tmp       string   // removed in the end
+	buildpack string   // a copy, so that an edit meanwhile does not split the matrix
+	machine   []string // assignments that say how this machine reaches Go modules
 
 	toolchains sync.Map // *toolchain by name
 	compiling  sync.Map // *sync.Mutex by CACHE_DIR: a platform runs one build on it at a time
 }
 
-// machineVars say how this machine reaches Go modules. Nothing else of the
-// user's environment reaches a build.
-var machineVars = []string{"GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE"}
-
-var networkVars = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
-
 // openLab locks the directory cache for this process and copies the buildpack.
 func openLab(ctx context.Context, cache, buildpack string) (*lab, error) {
-	l := &lab{cache: cache, machine: map[string]string{}}
-	for _, dir := range []string{"gocache", "app", "kept"} {
-		if err := os.MkdirAll(filepath.Join(cache, dir), 0o777); err != nil {
-			return nil, fmt.Errorf("making the directory -cache: %w", err)
-		}
-	}
+	l := &lab{cache: cache}
 	var err error
-	if l.lock, err = os.OpenFile(filepath.Join(cache, "lock"), os.O_RDWR|os.O_CREATE, 0o666); err != nil {
-		return nil, err
+	if l.lock, err = machine.Lock(cache); err != nil {
+		return nil, fmt.Errorf("-cache: %w", err)
 	}
-	if err := syscall.Flock(int(l.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		l.lock.Close()
-		return nil, fmt.Errorf("another matrix is running with -cache %s: %w", cache, err)
-	}
-	if l.tmp, err = os.MkdirTemp("", "matrix."); err != nil {
-		l.close()
-		return nil, err
-	}
-	// Import paths and directories as the go command will say them.
-	if l.tmp, err = filepath.EvalSymlinks(l.tmp); err == nil {
-		err = l.copyBuildpack(buildpack)
-	}
-	if err == nil {
-		err = l.askMachine(ctx)
-	}
-	if err != nil {
+	if err = l.prepare(ctx, buildpack); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
+}
+
+func (l *lab) prepare(ctx context.Context, buildpack string) (err error) {
+	for _, dir := range []string{"gocache", "app", "kept"} {
+		if err := os.MkdirAll(filepath.Join(l.cache, dir), 0o777); err != nil {
+			return fmt.Errorf("-cache: %w", err)
+		}
+	}
+	if l.tmp, err = os.MkdirTemp("", "matrix."); err != nil {
+		return err
+	}
+	// Import paths and directories as the go command will say them.
+	if l.tmp, err = filepath.EvalSymlinks(l.tmp); err != nil {
+		return err
+	}
+	root, err := machine.Checkout(buildpack)
+	if err != nil {
+		return err
+	}
+	l.buildpack = filepath.Join(l.tmp, "buildpack")
+	if err := machine.CopyBuildpack(l.buildpack, root, "test/apps"); err != nil {
+		return err
+	}
+	l.machine, _, err = machine.Environ(ctx)
+	return err
 }
 
 func (l *lab) close() {
@@ -77,49 +76,6 @@ func (l *lab) close() {
 		herokugo.RemoveAll(l.tmp)
 	}
 	l.lock.Close()
-}
-
-func (l *lab) copyBuildpack(root string) error {
-	if root == "" {
-		wd, err := os.Getwd()
-		if err != nil {
-			return err
-		}
-		for root = wd; ; root = filepath.Dir(root) {
-			if _, err := os.Stat(filepath.Join(root, "bin", "toolexec")); err == nil {
-				break
-			}
-			if root == filepath.Dir(root) {
-				return fmt.Errorf("the buildpack's checkout is neither %s nor above it: name it with -buildpack", wd)
-			}
-		}
-	}
-	var parts []string
-	for _, part := range []string{"bin", "agent", "inject", "go.mod", "go.sum", "buildpack.toml", "test/apps"} {
-		parts = append(parts, filepath.Join(root, part))
-	}
-	l.buildpack = filepath.Join(l.tmp, "buildpack")
-	_, err := herokugo.CopyTree(l.buildpack, root, parts...)
-	return err
-}
-
-func (l *lab) askMachine(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"env"}, machineVars...)...)
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
-	cmd.Dir = l.tmp
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("go env: %w", err)
-	}
-	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
-		l.machine[machineVars[i]] = value
-	}
-	for _, name := range networkVars {
-		if value := os.Getenv(name); value != "" {
-			l.machine[name] = value
-		}
-	}
-	return nil
 }
 
 type toolchain struct {
@@ -139,7 +95,7 @@ func (l *lab) goroot(ctx context.Context, version string) (string, error) {
 			name = "local"
 		}
 		cmd := exec.CommandContext(ctx, "go", "env", "GOROOT")
-		cmd.Env = append(os.Environ(), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN="+name, "GOPROXY="+l.machine["GOPROXY"])
+		cmd.Env = append(append(os.Environ(), l.machine...), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN="+name)
 		cmd.Dir = l.tmp
 		out, err := cmd.Output()
 		var exit *exec.ExitError

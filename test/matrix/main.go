@@ -28,6 +28,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 func main() {
@@ -78,7 +80,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.BoolVar(&o.list, "list", false, "list the cells and build nothing")
 	fs.BoolVar(&o.verbose, "v", false, "show the log of every cell")
 	fs.IntVar(&o.parallel, "p", 2, "this many cells at a `time`")
-	fs.StringVar(&o.cache, "cache", defaultCache(), "a `directory` that is kept between runs")
+	fs.StringVar(&o.cache, "cache", machine.CacheDir("matrix"), "a `directory` that is kept between runs")
 	fs.StringVar(&o.buildpack, "buildpack", "", "the buildpack's root `directory` (default the checkout around the working directory)")
 	if err := fs.Parse(args); err != nil {
 		return options{}, err
@@ -97,14 +99,6 @@ func parse(args []string, out io.Writer) (options, error) {
 		return options{}, err
 	}
 	return o, nil
-}
-
-func defaultCache() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "heroku-buildpack-go-metrics-matrix")
 }
 
 // choose returns the cells that are asked for.

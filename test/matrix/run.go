@@ -134,17 +134,14 @@ func (t *trial) prepare(ctx context.Context, goroot string) error {
 		}
 	}
 
-	environ := []string{
-		"PATH=" + filepath.Join(goroot, "bin") + ":/usr/local/bin:/usr/bin:/bin",
-		"HOME=" + filepath.Join(t.work, "home"), "TMPDIR=" + filepath.Join(t.work, "tmp"),
-		"GOENV=off", "GOTOOLCHAIN=local", "GOFLAGS=", "GOCACHE=" + filepath.Join(t.lab.cache, "gocache"),
-		"GOBIN=" + filepath.Join(t.work, "bin"), "GOCOVERDIR=" + filepath.Join(t.work, "tmp"),
-		"WORK=" + t.work, "APP=" + t.app, "KEPT=" + filepath.Join(t.lab.cache, "kept"),
-		"BUILDPACK=" + t.lab.buildpack, "APPS=" + filepath.Join(t.lab.buildpack, "test", "apps"),
-	}
-	for name, value := range t.lab.machine {
-		environ = append(environ, name+"="+value)
-	}
+	environ := append(t.lab.machine[:len(t.lab.machine):len(t.lab.machine)],
+		"PATH="+filepath.Join(goroot, "bin")+":/usr/local/bin:/usr/bin:/bin",
+		"HOME="+filepath.Join(t.work, "home"), "TMPDIR="+filepath.Join(t.work, "tmp"),
+		"GOENV=off", "GOTOOLCHAIN=local", "GOFLAGS=", "GOCACHE="+filepath.Join(t.lab.cache, "gocache"),
+		"GOBIN="+filepath.Join(t.work, "bin"), "GOCOVERDIR="+filepath.Join(t.work, "tmp"),
+		"WORK="+t.work, "APP="+t.app, "KEPT="+filepath.Join(t.lab.cache, "kept"),
+		"BUILDPACK="+t.lab.buildpack, "APPS="+filepath.Join(t.lab.buildpack, "test", "apps"),
+	)
 	if t.cell.setup != "" {
 		if _, err := t.bash(ctx, environ, t.cell.setup); err != nil {
 			return err

@@ -26,11 +26,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 func main() {
@@ -50,7 +51,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	t := &trial{options: o, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
 	t.terminal = isTerminal(os.Stderr, t.environ)
-	if t.buildpack, err = checkout(); err == nil {
+	if t.buildpack, err = machine.Checkout(""); err == nil {
 		err = t.run(ctx)
 	}
 	stop()
@@ -91,7 +92,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.DurationVar(&o.duration, "for", 0, "run the app for this `duration`, such as 30s, and then stop it\n(default until Ctrl-C or until the app exits)")
 	fs.DurationVar(&o.interval, "interval", 2*time.Second, "the app's HMETRICS_INTERVAL, at least 1s")
 	fs.StringVar(&o.process, "process", "", "run only this process type or binary `name` (default all)")
-	fs.StringVar(&o.cache, "cache", defaultCache(), "the CACHE_DIR, a `directory` that is kept between runs")
+	fs.StringVar(&o.cache, "cache", machine.CacheDir("try"), "the CACHE_DIR, a `directory` that is kept between runs")
 	fs.StringVar(&o.goroot, "goroot", "", "build with the Go in this `directory` (default that of the go command)")
 	fs.Var(&o.config, "config", "a config var of the app, `NAME=VALUE`; may be repeated")
 	fs.StringVar(&o.page, "page", "", "serve the page at this `address` (default a free port of 127.0.0.1)")
@@ -115,16 +116,6 @@ func parse(args []string, out io.Writer) (options, error) {
 	return o, nil
 }
 
-// defaultCache returns a directory in the user's cache. It is not the go command's
-// own build cache, which the builds here therefore cannot spoil.
-func defaultCache() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "heroku-buildpack-go-metrics")
-}
-
 // configVars is a flag of NAME=VALUE pairs.
 type configVars []string
 
@@ -137,35 +128,4 @@ func (c *configVars) Set(s string) error {
 	}
 	*c = append(*c, s)
 	return nil
-}
-
-// checkout returns the root of the checkout that this command is part of.
-func checkout() (string, error) {
-	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
-		if dir := filepath.Join(filepath.Dir(file), "..", ".."); isCheckout(dir) {
-			return filepath.Clean(dir), nil
-		}
-	}
-	// Built with -trimpath.
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		if isCheckout(dir) {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("the buildpack's checkout is neither %s nor above it: run this there", wd)
-		}
-	}
-}
-
-func isCheckout(dir string) bool {
-	for _, file := range []string{"bin/compile", "agent", "test/try"} {
-		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
-			return false
-		}
-	}
-	return true
 }

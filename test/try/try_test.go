@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 // TestTry runs the real chain: this checkout's buildpack, the Go of this machine,
@@ -31,7 +33,7 @@ func TestTry(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds apps")
 	}
-	root, err := checkout()
+	root, err := machine.Checkout("")
 	if err != nil {
 		t.Fatal(err)
 	}

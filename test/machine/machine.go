@@ -1,0 +1,122 @@
+// Package machine is what the commands under test need of this one: where the checkout
+// is, a directory that is kept between runs, and how this machine reaches modules.
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+)
+
+// Checkout returns the root of the buildpack's checkout: of the one in dir, or if
+// that is empty, of the one that this package was compiled in or that is around
+// the working directory.
+func Checkout(dir string) (string, error) {
+	if dir != "" {
+		if !isCheckout(dir) {
+			return "", fmt.Errorf("%s is no checkout of the buildpack: there is no bin/toolexec", dir)
+		}
+		return filepath.Abs(dir)
+	}
+	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
+		if dir := filepath.Join(file, "..", "..", ".."); isCheckout(dir) {
+			return dir, nil
+		}
+	}
+	// Built with -trimpath.
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := wd; ; dir = filepath.Dir(dir) {
+		if isCheckout(dir) {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("the buildpack's checkout is neither %s nor above it: run this there", wd)
+		}
+	}
+}
+
+func isCheckout(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "bin", "toolexec"))
+	return err == nil
+}
+
+// CopyBuildpack copies what a platform has of the checkout root to dir, and the
+// files and directories more, named from the root.
+func CopyBuildpack(dir, root string, more ...string) error {
+	var parts []string
+	for _, part := range append([]string{"bin", "agent", "inject", "go.mod", "go.sum", "buildpack.toml"}, more...) {
+		parts = append(parts, filepath.Join(root, part))
+	}
+	if _, err := herokugo.CopyTree(dir, root, parts...); err != nil {
+		return fmt.Errorf("copying the buildpack: %w", err)
+	}
+	return nil
+}
+
+// CacheDir returns the directory in the user's cache that a command keeps
+// between runs. It is not the go command's own build cache, which the builds of
+// the command therefore cannot spoil.
+func CacheDir(command string) string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "heroku-buildpack-go-metrics", command)
+}
+
+// ErrLocked is that another process has the lock.
+var ErrLocked = errors.New("another run works there")
+
+// Lock makes dir, and locks it for this process until the file is closed.
+func Lock(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, fmt.Errorf("locking %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// Environ returns the assignments that say how this machine reaches Go modules,
+// and the values of the go command's settings that are asked for. Nothing else
+// of the user's environment is to reach a build.
+func Environ(ctx context.Context, settings ...string) (environ, values []string, err error) {
+	reach := []string{"GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE"}
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"env"}, settings...), reach...)...)
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
+	cmd.Dir = os.TempDir()
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, nil, fmt.Errorf("go env: %w", err)
+	}
+	values = strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	for i, name := range reach {
+		environ = append(environ, name+"="+values[len(settings)+i])
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if value := os.Getenv(name); value != "" {
+			environ = append(environ, name+"="+value)
+		}
+	}
+	return environ, values[:len(settings)], nil
+}

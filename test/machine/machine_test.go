@@ -1,0 +1,69 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCheckout(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"", "../.."} {
+		if got, err := Checkout(dir); got != root || err != nil {
+			t.Errorf("Checkout(%q) is %s, %v, want %s", dir, got, err, root)
+		}
+	}
+	if _, err := Checkout(t.TempDir()); err == nil || !strings.Contains(err.Error(), "bin/toolexec") {
+		t.Errorf("an empty directory was taken for the checkout: %v", err)
+	}
+	dir := filepath.Join(t.TempDir(), "copy")
+	if err := CopyBuildpack(dir, root, "test/apps"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"bin/toolexec", "inject/main.go", "test/apps/plain/go.mod"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestLock(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	first, err := Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Lock(dir); !errors.Is(err, ErrLocked) {
+		t.Errorf("locked twice: %v", err)
+	}
+	first.Close()
+	again, err := Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
+func TestEnviron(t *testing.T) {
+	t.Setenv("GOPROXY", "https://proxy.example")
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+	environ, values, err := Environ(context.Background(), "GOVERSION", "GOOS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(environ, "\n")
+	for _, want := range []string{"GOPROXY=https://proxy.example", "HTTPS_PROXY=http://127.0.0.1:9", "GOMODCACHE=/"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%s is not in\n%s", want, all)
+		}
+	}
+	if len(values) != 2 || !strings.HasPrefix(values[0], "go") || values[1] == "" {
+		t.Errorf("the settings are %q", values)
+	}
+}
