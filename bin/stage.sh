@@ -99,13 +99,17 @@ stage::prepare() {
 	fi
 	local problem stages new id old
 	# The cache may hold anything. What a link there points to is not ours.
-	[[ -d "$1" && ! -L "$1" ]] || rm -rf "$1"
-	problem=$(mkdir -p "$1" 2>&1) || aside "the cache directory cannot be written: ${problem}" "Free some space, or build again."
+	problem=$({ [[ -d "$1" && ! -L "$1" ]] || rm -rf "$1"; } 2>&1 && mkdir -p "$1" 2>&1) ||
+		aside "the cache directory cannot be written: ${problem}" "Free some space, or build again."
 	stages=$(cd "$1" && pwd)
 	new=${stages}/new.$$
 	# shellcheck disable=SC2064 # new is local
 	trap "rm -rf $(quote "${new}")" EXIT
-	problem=$(stage::fill "${new}" 2>&1) || aside "its sources cannot be staged: ${problem}" "Free some space, or build again."
+	problem=$(stage::fill "${new}" 2>&1) || {
+		# tar tells it for each file.
+		problem=$(grep -m 1 Cannot <<<"${problem}" || tail -n 1 <<<"${problem}")
+		aside "its sources cannot be staged: ${problem}" "Free some space, or build again."
+	}
 	id=$(stage::hash "${new}")
 	stage=${stages}/${id}
 
