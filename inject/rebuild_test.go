@@ -69,7 +69,7 @@ func TestAsLinked(t *testing.T) {
 }
 
 // recordsAll skips a test of what newer releases record. Builds by older ones are
-// rebuilt in the scenario after_releases.
+// rebuilt in the scenario after_oldest.
 func recordsAll(t *testing.T) {
 	if goMinor(runtime.Version()) < 21 {
 		t.Skip(runtime.Version(), "records fewer settings than Go 1.21")

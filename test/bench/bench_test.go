@@ -249,7 +249,7 @@ func TestOneAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close()
-	if _, err := openLab(context.Background(), cache, "", t.Logf); err == nil || !strings.Contains(err.Error(), "another bench") {
+	if _, err := openLab(context.Background(), cache, "", t.Logf); err == nil || !strings.Contains(err.Error(), "another run") {
 		t.Errorf("got %v", err)
 	}
 }
