@@ -69,11 +69,16 @@ func flagCells() []cell {
 	// Those in GOFLAGS come last, so that cells which run at the same time do
 	// not compile the same.
 	var list, goflagsList []cell
+	// What compiles the standard library once more is more than a run of CI has
+	// the time for, which builds with these flags in two combinations.
+	long := map[string]bool{}
+	for _, name := range strings.Fields("race gcflags-all gcflags-all/two-words gcflags-std asmflags-all tags-netgo pie " +
+		"cover-coverpkg-std pgo pgo-off pgo-default a installsuffix GOEXPERIMENT GOAMD64") {
+		long[name], long[name+"/GOFLAGS"] = true, true
+	}
 	add := func(c cell) {
-		// What is combined compiles the standard library once more each, which
-		// is more than a run of CI has the time for.
-		c.short = !strings.HasPrefix(c.name, "combined/")
-		if c.short {
+		if !strings.HasPrefix(c.name, "combined/") {
+			c.short = !long[c.name]
 			c.name = "flags/" + c.name
 		}
 		if len(c.expectations()) == 0 {
@@ -169,6 +174,11 @@ func flagCells() []cell {
 	add(cell{name: "GOARCH-arm64", env: []string{"GOARCH=arm64"}, build: "go build -o app .", holds: app})
 	add(cell{name: "GO111MODULE", env: []string{"GO111MODULE=on"}, build: "go build -o app ."})
 	add(cell{name: "GOWORK-off", env: []string{"GOWORK=off"}, build: "go build -o app ."})
+	add(cell{name: "combined/race-and-more", works: "works 1 tagged", needs: needsC, short: true, build: `go build -race -trimpath -a \
+		-gcflags=all=-l -asmflags=all=-D=UNUSED -installsuffix=other -tags=netgo,extra -ldflags "-s -w -X main.version=1" \
+		-cover -coverpkg=fmt,./... -o app .`})
+	add(cell{name: "combined/pie-and-more", app: "two", setup: profile, env: []string{"GOEXPERIMENT=arenas", "GOAMD64=v3"}, needs: needsV3, short: true,
+		build: `go build -buildmode=pie -pgo="$KEPT/cpu.pprof" -gcflags=std=-l -o web ./cmd/web`, reports: web})
 	add(cell{name: "combined/many", env: []string{`GOFLAGS='-ldflags=-s -w' -trimpath "-tags=extra"`}, works: "works dev tagged",
 		build: `go build -race -gcflags="all=-l" -cover -o app .`, needs: needsC})
 	return append(list, goflagsList...)

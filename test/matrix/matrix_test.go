@@ -64,13 +64,23 @@ func TestCellsAreWellFormed(t *testing.T) {
 
 // What runs in each run of CI has the newest and the oldest Go, and every flag.
 func TestShortMatrix(t *testing.T) {
-	short := map[string]bool{}
+	// What a cell builds with: flags, and variables of its environment.
+	with := func(c cell) []string {
+		return append(regexp.MustCompile(`(^|[ "'=])--?[a-z0-9]+\b`).FindAllString(c.build, -1),
+			regexp.MustCompile(`\bGO[A-Z0-9]+=`).FindAllString(strings.Join(c.env, " "), -1)...)
+	}
+	short, used := map[string]bool{}, map[string]bool{}
 	for _, c := range choose(cells(), regexp.MustCompile(""), true) {
 		short[c.name] = true
+		for _, flag := range with(c) {
+			used[strings.Trim(flag, ` "'=-`)] = true
+		}
 	}
 	for _, c := range cells() {
-		if strings.HasPrefix(c.name, "flags/") && !short[c.name] {
-			t.Errorf("%s is not in it", c.name)
+		for _, flag := range with(c) {
+			if flag = strings.Trim(flag, ` "'=-`); strings.HasPrefix(c.name, "flags/") && !used[flag] {
+				t.Errorf("nothing in it builds with %s, as %s does", flag, c.name)
+			}
 		}
 	}
 	for _, name := range []string{"releases/" + oldest, "releases/local"} {
