@@ -51,14 +51,14 @@ func releaseCells() []cell {
 		cell{name: "releases/go1.21.13/flags", release: "go1.21.13", build: "go build " + oldFlags + " -o app .", reports: app, works: "works 1 tagged"},
 		cell{name: "releases/toolchain-line", release: "go1.21.13", env: []string{"GOTOOLCHAIN=auto"},
 			setup:   "go mod edit -go=1.21 -toolchain=go1.23.12",
-			build:   "go build -o app . && go version app | grep -q go1.23.12",
+			build:   "go build -o app . && go version app | grep go1.23.12",
 			reports: app},
 		cell{name: "releases/toolchain-go-line", release: "go1.21.13", env: []string{"GOTOOLCHAIN=auto"},
 			setup:   "go mod edit -go=1.22.12",
-			build:   "go build -o app . && go version app | grep -q go1.22.12",
+			build:   "go build -o app . && go version app | grep go1.22.12",
 			reports: app},
 		cell{name: "releases/GOTOOLCHAIN", env: []string{"GOTOOLCHAIN=go1.22.12"},
-			build:   "go build -o app . && go version app | grep -q go1.22.12",
+			build:   "go build -o app . && go version app | grep go1.22.12",
 			reports: app},
 	)
 }
@@ -98,7 +98,7 @@ func flagCells() []cell {
 		last := len(list) - 1
 		list, goflagsList = list[:last], append(goflagsList, list[last])
 	}
-	both("trimpath", "-trimpath", "-trimpath", cell{build: " && go version -m app | grep -q -- -trimpath=true"})
+	both("trimpath", "-trimpath", "-trimpath", cell{build: " && go version -m app | grep -- -trimpath=true"})
 	both("race", "-race", "-race", cell{needs: needsC})
 	both("gcflags-all", "-gcflags='all=-N -l'", "'-gcflags=all=-N -l'", cell{})
 	add(cell{name: "gcflags-all/two-words", build: `go build -gcflags "all=-N -l" -o app .`})
@@ -127,7 +127,7 @@ func flagCells() []cell {
 	add(cell{name: "pgo/GOFLAGS", app: "two", setup: profile, env: []string{"GOFLAGS=-pgo=$KEPT/cpu.pprof"}, build: `go build -o web ./cmd/web`, reports: web})
 	add(cell{name: "pgo-off", app: "two", setup: profile + `cp "$KEPT/cpu.pprof" cmd/web/default.pgo`, build: `go build -pgo=off -o web ./cmd/web`, reports: web})
 	add(cell{name: "pgo-default", app: "two", setup: profile + `cp "$KEPT/cpu.pprof" cmd/web/default.pgo`,
-		build: "go install ./cmd/... && go version -m $GOBIN/web | grep -q default.pgo", reports: []string{"$GOBIN/web", "$GOBIN/worker", "$GOBIN/gen"}})
+		build: "go install ./cmd/... && go version -m $GOBIN/web | grep default.pgo", reports: []string{"$GOBIN/web", "$GOBIN/worker", "$GOBIN/gen"}})
 	add(cell{name: "combined/pgo-default-trimpath", app: "two", setup: profile + `cp "$KEPT/cpu.pprof" cmd/web/default.pgo`,
 		build: "go install -trimpath ./cmd/...", reports: []string{"$GOBIN/web", "$GOBIN/worker"}})
 
@@ -163,9 +163,9 @@ func flagCells() []cell {
 
 	add(cell{name: "toolexec/GOFLAGS", setup: users, env: []string{"GOFLAGS=-toolexec=$WORK/users"}, build: `go build -o app .` + chained})
 
-	add(cell{name: "GOEXPERIMENT", env: []string{"GOEXPERIMENT=arenas"}, build: "go build -o app . && go version -m app | grep -q arenas"})
-	add(cell{name: "GOAMD64", env: []string{"GOAMD64=v3"}, build: "go build -o app . && go version -m app | grep -q GOAMD64=v3", needs: needsV3})
-	add(cell{name: "CGO_ENABLED", env: []string{"CGO_ENABLED=0"}, build: "go build -o app . && go version -m app | grep -q CGO_ENABLED=0"})
+	add(cell{name: "GOEXPERIMENT", env: []string{"GOEXPERIMENT=arenas"}, build: "go build -o app . && go version -m app | grep arenas"})
+	add(cell{name: "GOAMD64", env: []string{"GOAMD64=v3"}, build: "go build -o app . && go version -m app | grep GOAMD64=v3", needs: needsV3})
+	add(cell{name: "CGO_ENABLED", env: []string{"CGO_ENABLED=0"}, build: "go build -o app . && go version -m app | grep CGO_ENABLED=0"})
 	add(cell{name: "CGO_CFLAGS", app: "cgo", env: []string{"CGO_CFLAGS=-O1 -g"}, build: "go build -o app .", needs: needsC})
 	add(cell{name: "cgo", app: "cgo", build: "go build -o app .", needs: needsC})
 	add(cell{name: "combined/cgo-trimpath-race", app: "cgo", build: "go build -trimpath -race -o app .", needs: needsC})
@@ -297,12 +297,12 @@ func layoutCells() []cell {
 func nameCells() []cell {
 	const byhand = `go mod edit -replace=github.com/hmetrics/heroku-buildpack-go-metrics="$BUILDPACK" && cp "$BUILDPACK/go.sum" . && go mod edit -require=github.com/hashicorp/go-retryablehttp@v0.7.7 -require=github.com/kelseyhightower/envconfig@v1.4.0 -require=github.com/hashicorp/go-cleanhttp@v0.5.2`
 	settingOff := func(reporter string) string {
-		return "go build -o app . && go version -m app | grep -q hmetrics.off=" + reporter
+		return "go build -o app . && go version -m app | grep hmetrics.off=" + reporter
 	}
 	return []cell{
 		{name: "names/packages-variables-inits", app: "names", build: "go build -o app .", reports: app, short: true},
 		{name: "names/module-like-ours", app: "likeours", build: "go build -o app .", reports: app},
-		{name: "names/libraries-older", app: "versions", build: "go build -o app . && go version -m app | grep -q 'go-retryablehttp\\sv0.7.0' && go version -m app | grep -q 'go-retryablehttp\\sv0.7.7'", reports: app, short: true},
+		{name: "names/libraries-older", app: "versions", build: "go build -o app . && go version -m app | grep 'go-retryablehttp\\sv0.7.0' && go version -m app | grep 'go-retryablehttp\\sv0.7.7'", reports: app, short: true},
 		{name: "names/libraries-replaced", app: "forks", build: "go build -o app .", reports: app},
 		{name: "names/libraries-replaced-vendored", app: "forks", setup: "go mod vendor", build: "go build -mod=vendor -o app .", reports: app},
 		{name: "names/agent-by-hand", app: "byhand", setup: byhand, build: settingOff("github.com/hmetrics/heroku-buildpack-go-metrics/agent"), reports: app},
