@@ -63,6 +63,11 @@ aside() {
 # Prints TEXT as one word of shell.
 quote() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
 
+# usage: stage::own DIR
+# Makes way for a directory. The cache may hold anything, and what a link there
+# leads to is not ours.
+stage::own() { [[ -d "$1" && ! -L "$1" ]] || rm -rf "$1"; }
+
 # usage: stage::hash DIR
 # Prints a hash of all that is staged in DIR.
 stage::hash() {
@@ -98,8 +103,7 @@ stage::prepare() {
 		aside "there is no /proc here, which tells how the go command was started" "Build on a Linux machine that has it."
 	fi
 	local problem stages new id old
-	# The cache may hold anything. What a link there points to is not ours.
-	problem=$({ [[ -d "$1" && ! -L "$1" ]] || rm -rf "$1"; } 2>&1 && mkdir -p "$1" 2>&1) ||
+	problem=$(stage::own "$1" 2>&1 && mkdir -p "$1" 2>&1) ||
 		aside "the cache directory cannot be written: ${problem}" "Free some space, or build again."
 	stages=$(cd "$1" && pwd)
 	new=${stages}/new.$$

@@ -45,8 +45,8 @@ type binary struct {
 // rebuild rebuilds the app's programs in a directory, tells so in the form of a
 // build log, and leaves a line in the file "result" of the work directory: the
 // numbers of the app's programs, of those rebuilt, and of those that could not
-// be, and the seconds that it took. A program that cannot be rebuilt stays what it was. Under
-// HMETRICS_INJECT=require that is an error, and all stay what they were.
+// be, and the seconds that it took. A program that cannot be rebuilt stays what it
+// was. Under HMETRICS_INJECT=require that is an error, and all stay what they were.
 func rebuild(args []string, w io.Writer) error {
 	if len(args) != 5 {
 		return errUsage

@@ -25,16 +25,6 @@ var (
 		"GOEXPERIMENT GOFIPS140 GO386 GOAMD64 GOARM GOARM64 GOMIPS GOMIPS64 GOPPC64 GORISCV64")
 )
 
-// setting returns a setting of the build information, or "".
-func setting(b *debug.BuildInfo, key string) string {
-	for _, s := range b.Settings {
-		if s.Key == key {
-			return s.Value
-		}
-	}
-	return ""
-}
-
 // settings returns what the build information of a binary has recorded, and
 // what its Go release does not record yet: -buildmode before Go 1.20, which the
 // file shows, and -trimpath before Go 1.19, of which GOFLAGS is the only trace.
@@ -187,11 +177,8 @@ func withoutAgent(b *debug.BuildInfo) *debug.BuildInfo {
 			out.Settings = append(out.Settings, s)
 		}
 	}
-	for i := len(b.Deps) - 1; i >= 0 && len(out.Settings) < len(b.Settings); i-- {
-		if b.Deps[i].Path == buildpackModule {
-			out.Deps = b.Deps[:i]
-			break
-		}
+	if len(out.Settings) < len(b.Settings) {
+		out.Deps, _ = splitDeps(b)
 	}
 	return &out
 }

@@ -71,14 +71,7 @@ func inspect(name string) verdict {
 		v.Problem = fmt.Sprintf("cannot tell: reading its build information: %v", err)
 		return v
 	}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case injectionSetting:
-			v.Injection = s.Value
-		case offSetting:
-			v.Off = s.Value
-		}
-	}
+	v.Injection, v.Off = setting(info, injectionSetting), setting(info, offSetting)
 	if v.Injection == "" {
 		return v
 	}
@@ -97,20 +90,38 @@ func inspect(name string) verdict {
 	return v
 }
 
-// agentModules returns the modules that describe added: from the buildpack's own
-// to the end of the list.
-func agentModules(info *debug.BuildInfo) (version string, modules map[string]string) {
-	for i := len(info.Deps) - 1; i >= 0; i-- {
-		if info.Deps[i].Path != buildpackModule {
-			continue
+// setting returns a setting of the build information, or "".
+func setting(b *debug.BuildInfo, key string) string {
+	for _, s := range b.Settings {
+		if s.Key == key {
+			return s.Value
 		}
-		modules = make(map[string]string)
-		for _, m := range info.Deps[i+1:] {
-			modules[m.Path] = m.Version
-		}
-		return info.Deps[i].Version, modules
 	}
-	return "", nil
+	return ""
+}
+
+// agentModules returns the versions of the modules that describe added.
+func agentModules(info *debug.BuildInfo) (version string, modules map[string]string) {
+	_, added := splitDeps(info)
+	if len(added) == 0 {
+		return "", nil
+	}
+	modules = make(map[string]string)
+	for _, m := range added[1:] {
+		modules[m.Path] = m.Version
+	}
+	return added[0].Version, modules
+}
+
+// splitDeps parts the app's modules from those that describe added: the last
+// one that is the buildpack's own, and all after it.
+func splitDeps(info *debug.BuildInfo) (app, added []*debug.Module) {
+	for i := len(info.Deps) - 1; i >= 0; i-- {
+		if info.Deps[i].Path == buildpackModule {
+			return info.Deps[:i], info.Deps[i:]
+		}
+	}
+	return info.Deps, nil
 }
 
 func (v verdict) String() string {

@@ -171,17 +171,22 @@ func environ(ts *testscript.TestScript) []string {
 	return strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
 }
 
-// parallel N COMMAND [ARG...] runs a command N times at once. In its arguments,
-// %d stands for the number of the run. All must succeed; what they write is
-// this command's stdout.
-func cmdParallel(ts *testscript.TestScript, neg bool, args []string) {
-	n := 0
+// times returns the N of a command NAME N COMMAND [ARG...].
+func times(ts *testscript.TestScript, neg bool, name string, args []string) (n int) {
 	if len(args) > 1 {
 		n, _ = strconv.Atoi(args[0])
 	}
 	if neg || n == 0 {
-		ts.Fatalf("usage: parallel N COMMAND [ARG...]")
+		ts.Fatalf("usage: %s N COMMAND [ARG...]", name)
 	}
+	return n
+}
+
+// parallel N COMMAND [ARG...] runs a command N times at once. In its arguments,
+// %d stands for the number of the run. All must succeed; what they write is
+// this command's stdout.
+func cmdParallel(ts *testscript.TestScript, neg bool, args []string) {
+	n := times(ts, neg, "parallel", args)
 	env, dir := environ(ts), ts.MkAbs(".")
 	outs, errs := make([][]byte, n), make([]error, n)
 	var wg sync.WaitGroup
@@ -213,13 +218,7 @@ func cmdParallel(ts *testscript.TestScript, neg bool, args []string) {
 // run the stage is as bin/compile left it; for all, the app has changed. The
 // environment variable HMETRICS_TEST_SEED repeats the moments of another run.
 func cmdKilled(ts *testscript.TestScript, neg bool, args []string) {
-	n := 0
-	if len(args) > 1 {
-		n, _ = strconv.Atoi(args[0])
-	}
-	if neg || n == 0 {
-		ts.Fatalf("usage: killed N COMMAND [ARG...]")
-	}
+	n := times(ts, neg, "killed", args)
 	env, dir := environ(ts), ts.MkAbs(".")
 	seed := time.Now().UnixNano()
 	if s := os.Getenv("HMETRICS_TEST_SEED"); s != "" {

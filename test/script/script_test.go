@@ -23,6 +23,7 @@ import (
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 // buildInject builds command inject, for scenarios that call it by hand.
@@ -46,7 +47,8 @@ func params(t *testing.T) testscript.Params {
 	if err != nil {
 		t.Fatal(err)
 	}
-	machine, err := goenv("GOROOT", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE")
+	// Scenarios share the caches of the go command that runs the tests.
+	reach, values, err := machine.Environ(context.Background(), "GOROOT", "GOCACHE")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,23 +59,19 @@ func params(t *testing.T) testscript.Params {
 	return testscript.Params{
 		Dir: ".",
 		Setup: func(env *testscript.Env) error {
-			for _, file := range []string{"bin", "agent", "inject", "go.mod", "go.sum", "buildpack.toml"} {
-				if err := copyTree(filepath.Join(env.WorkDir, "buildpack", file), filepath.Join(root, file)); err != nil {
-					return err
-				}
+			if err := machine.CopyBuildpack(filepath.Join(env.WorkDir, "buildpack"), root); err != nil {
+				return err
 			}
-			for name, value := range machine {
+			for _, assignment := range append(reach[:len(reach):len(reach)], "GOROOT="+values[0], "GOCACHE="+values[1]) {
+				name, value, _ := strings.Cut(assignment, "=")
 				env.Setenv(name, value)
-			}
-			for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
-				env.Setenv(name, os.Getenv(name))
 			}
 			env.Setenv("BUILDPACK", filepath.Join(env.WorkDir, "buildpack"))
 			env.Setenv("APP", filepath.Join(env.WorkDir, "app"))
 			env.Setenv("APPS", filepath.Join(root, "test", "apps"))
 			env.Setenv("CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("ENV_DIR", filepath.Join(env.WorkDir, "env"))
-			env.Setenv("PATH", filepath.Join(machine["GOROOT"], "bin")+":"+tools+":/usr/local/bin:/usr/bin:/bin")
+			env.Setenv("PATH", filepath.Join(values[0], "bin")+":"+tools+":/usr/local/bin:/usr/bin:/bin")
 			env.Setenv("GOENV", "off")
 			env.Setenv("GOTOOLCHAIN", "local")
 			env.Setenv("GOBIN", filepath.Join(env.WorkDir, "bin"))
@@ -99,48 +97,6 @@ func params(t *testing.T) testscript.Params {
 			"sum":       cmdSum,
 		},
 	}
-}
-
-// goenv returns settings of the go command that runs the tests, so that
-// scenarios share its caches.
-func goenv(names ...string) (map[string]string, error) {
-	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
-	if err != nil {
-		return nil, fmt.Errorf("go env: %w", err)
-	}
-	env := make(map[string]string)
-	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
-		env[names[i]] = value
-	}
-	return env, nil
-}
-
-func copyTree(dst, src string) error {
-	return filepath.WalkDir(src, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(src, path)
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(dst, rel)
-		if e.IsDir() {
-			return os.MkdirAll(to, 0o777)
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-			return err
-		}
-		return os.WriteFile(to, b, info.Mode())
-	})
 }
 
 // config NAME VALUE sets a config var, a file in $ENV_DIR.
