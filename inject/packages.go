@@ -4,7 +4,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -103,17 +102,26 @@ func (p mainPackage) selected(patterns []string) bool {
 	return len(patterns) == 0
 }
 
+// matchPattern reports whether a pattern matches all of a name. "x/..." matches
+// x too.
 func matchPattern(pattern, name string) bool {
-	if pattern == name {
+	const any = "..."
+	i := strings.Index(pattern, any)
+	switch {
+	case i < 0:
+		return pattern == name
+	case pattern == name+"/"+any:
 		return true
+	case !strings.HasPrefix(name, pattern[:i]):
+		return false
 	}
-	re := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\.\.\.`, ".*")
-	// "x/..." matches x too.
-	if strings.HasSuffix(re, "/.*") {
-		re = strings.TrimSuffix(re, "/.*") + "(/.*)?"
+	pattern, name = pattern[i+len(any):], name[i:]
+	for ; name != ""; name = name[1:] {
+		if matchPattern(pattern, name) {
+			return true
+		}
 	}
-	ok, err := regexp.MatchString("^"+re+"$", name)
-	return err == nil && ok
+	return pattern == ""
 }
 
 // within reports whether a path lies in a directory.

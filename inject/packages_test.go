@@ -29,6 +29,12 @@ func TestSelected(t *testing.T) {
 		{"example.com/app/v2/...", root, true},
 		{"examplexcom/app/...", web, false},
 		{"...", web, true},
+		{"./.../web", web, true},
+		{".../cmd/...", web, true},
+		{"example.com/.../cmd/...", web, true},
+		{".../cmd", web, false},
+		{"./.../w", web, false},
+		{"./.../web", root, false},
 		{"cmd/web", web, false},
 		{"*", web, false},
 	}

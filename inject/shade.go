@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -19,8 +18,8 @@ const (
 
 	// A package of ours that takes the place of regexp in third-party ones,
 	// which could not import it where it is.
-	lazyRegexp   = "agent/internal/regexp"
-	shadedRegexp = shadedRoot + "/regexp"
+	regexpStandIn = "agent/internal/regexp"
+	shadedRegexp  = shadedRoot + "/regexp"
 )
 
 // shade fills the stage's directory shaded with a module that holds the agent
@@ -37,10 +36,13 @@ func (s stage) shade(g goTool) error {
 		mod = "-mod=vendor"
 	}
 	out, err := g.preflight(src, fetchTimeout, "list", mod, "-deps", "-f",
-		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}\t{{.Module.Path}}\t{{.Module.Version}}{{end}}", "./agent/onload", "./"+lazyRegexp)
+		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}\t{{.Module.Path}}\t{{.Module.Version}}{{end}}", "./agent/onload", "./"+regexpStandIn)
 	if err != nil {
+		reason := err.Error()
 		// Where in the agent's sources a module is needed does not matter.
-		reason := regexp.MustCompile(`^\S+\.go:\d+:\d+: `).ReplaceAllString(err.Error(), "")
+		if i := strings.Index(reason, ": "); i >= 0 && strings.Contains(reason[:i], ".go:") {
+			reason = reason[i+2:]
+		}
 		remedy := "check GOPROXY and the network of the build"
 		if strings.Contains(reason, "checksum mismatch") {
 			remedy = "GOPROXY serves other code than the agent was released with: build through another"
@@ -63,7 +65,7 @@ func (s stage) shade(g goTool) error {
 		pkgs = append(pkgs, p)
 	}
 	shaded := func(p pkg) string {
-		if p.path == module+"/"+lazyRegexp {
+		if p.path == module+"/"+regexpStandIn {
 			return shadedRegexp
 		}
 		return shadedRoot + "/" + strings.TrimPrefix(p.path, module+"/")

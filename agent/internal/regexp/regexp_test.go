@@ -1,31 +1,108 @@
 package regexp
 
 import (
-	"reflect"
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 )
 
-func TestSameAsTheStandardPackage(t *testing.T) {
-	const expr, text = "([A-Z]+)([a-z]+)", "HTTPProxy ServerName"
-	lazy, std := MustCompile(expr), regexp.MustCompile(expr)
-	if got, want := lazy.MatchString(text), std.MatchString(text); got != want {
-		t.Errorf("MatchString: %v, want %v", got, want)
-	}
-	if got, want := lazy.FindStringSubmatch(text), std.FindStringSubmatch(text); !reflect.DeepEqual(got, want) {
-		t.Errorf("FindStringSubmatch: %q, want %q", got, want)
-	}
-	if got, want := lazy.FindAllStringSubmatch(text, -1), std.FindAllStringSubmatch(text, -1); !reflect.DeepEqual(got, want) {
-		t.Errorf("FindAllStringSubmatch: %q, want %q", got, want)
+var texts = []string{
+	"", "1", "stopped after 10 redirects", "Get: stopped after 7 redirects", "stopped after 10 redirects ", "stopped after  redirects",
+	"stopped after ten redirects", "stopped after 1stopped after 22 redirects", "unsupported protocol scheme", `unsupported protocol scheme "x"`,
+	"an unsupported protocol schem", "net/http: invalid header field name", "invalid heade", "x509: certificate is not trusted", "é", "a12b3", "12",
+}
+
+func agree(t *testing.T, expr, text string) {
+	t.Helper()
+	if got, want := MustCompile(expr).MatchString(text), regexp.MustCompile(expr).MatchString(text); got != want {
+		t.Errorf("%s in %q: %v, want %v", expr, text, got, want)
 	}
 }
 
-func TestMustCompileDoesNotCompile(t *testing.T) {
-	r := MustCompile("(")
-	defer func() {
-		if recover() == nil {
-			t.Error("( was compiled neither at once nor on use")
+func TestSameAsTheStandardPackage(t *testing.T) {
+	for _, expr := range []string{"", `\z`, `\d+`, `\d+\z`, `\d+2`, `\d+\d+`, `a\d+b`, "redirects", "é"} {
+		for _, text := range texts {
+			agree(t, expr, text)
 		}
-	}()
-	r.MatchString("(")
+	}
+}
+
+// The modules give MatchString no expression that it would read otherwise than
+// the standard package, and use the other methods for split_words alone.
+func TestExpressionsOfTheModules(t *testing.T) {
+	matched := 0
+	for _, path := range []string{"github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp", "github.com/kelseyhightower/envconfig"} {
+		pkg, err := build.Import(path, ".", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exprs := make(map[string]string) // by variable
+		uses := make(map[string]string)  // variables by method
+		for _, name := range pkg.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(pkg.Dir, name), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.ValueSpec:
+					for i, v := range n.Values {
+						if call, ok := v.(*ast.CallExpr); ok && selector(call.Fun) == "regexp.MustCompile" {
+							expr, err := strconv.Unquote(call.Args[0].(*ast.BasicLit).Value)
+							if err != nil {
+								t.Fatal(err)
+							}
+							exprs[n.Names[i].Name] = expr
+						}
+					}
+				case *ast.CallExpr:
+					if s := strings.SplitN(selector(n.Fun), ".", 2); len(s) == 2 {
+						uses[s[1]] += " " + s[0]
+					}
+				}
+				return true
+			})
+		}
+		for _, name := range strings.Fields(uses["MatchString"]) {
+			if exprs[name] == "" {
+				t.Errorf("%s: no expression is found for %s", path, name)
+			}
+			for _, text := range texts {
+				agree(t, exprs[name], text)
+			}
+			rest := strings.NewReplacer(`\d+`, "", `\z`, "").Replace(exprs[name])
+			if regexp.QuoteMeta(rest) != rest {
+				t.Errorf("%s: %s has more in it than \\d+ and \\z", path, exprs[name])
+			}
+			matched++
+		}
+		if others := uses["FindStringSubmatch"] + uses["FindAllStringSubmatch"]; others != "" && path != "github.com/kelseyhightower/envconfig" {
+			t.Errorf("%s uses%s for more than whether there is a match", path, others)
+		}
+	}
+	if matched == 0 {
+		t.Error("no use of an expression is found in the modules")
+	}
+
+	config, err := os.ReadFile("../reporter/config.go")
+	if err != nil || strings.Contains(string(config), "split_words") {
+		t.Errorf("the agent's settings use split_words: %v", err)
+	}
+}
+
+// selector returns "x.f" for that expression, or "".
+func selector(e ast.Expr) string {
+	if s, ok := e.(*ast.SelectorExpr); ok {
+		if x, ok := s.X.(*ast.Ident); ok {
+			return x.Name + "." + s.Sel.Name
+		}
+	}
+	return ""
 }
