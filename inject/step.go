@@ -59,8 +59,10 @@ func (s step) run(tool string, args []string) error {
 func (s step) compile(args []string) ([]string, error) {
 	if strings.HasPrefix(value(args, "-p"), shadedRoot+"/") {
 		// Stack traces and profiles show the import path, not the stage, and
-		// the archives do not depend on where the stage lies.
-		return replace(args, "-trimpath", s.stage.path("shaded")+"=>"+shadedRoot+";"+value(args, "-trimpath")), nil
+		// the archives do not depend on where the stage lies. DWARF is for
+		// debugging the agent, which is not what the app's binary is there for.
+		args = replace(args, "-trimpath", s.stage.path("shaded")+"=>"+shadedRoot+";"+value(args, "-trimpath"))
+		return replace(args, "-dwarf", "false"), nil
 	}
 	d, err := s.decision()
 	if err != nil {
