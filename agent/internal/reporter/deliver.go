@@ -3,7 +3,6 @@ package reporter
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -103,9 +102,11 @@ func (d *delivery) deliver(ctx, attempts context.Context, document []byte, retry
 	}
 	// The answer is an acknowledgement whatever becomes of its body, which
 	// is read only so that the connection can be used again.
-	t := time.AfterFunc(drainTime, cancel)
-	defer t.Stop()
-	io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+	if resp.Body != http.NoBody {
+		t := time.AfterFunc(drainTime, cancel)
+		defer t.Stop()
+		io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+	}
 	resp.Body.Close()
 	return nil
 }
@@ -120,8 +121,7 @@ func (d *delivery) check(attempts context.Context, resp *http.Response, err erro
 	again = d.retry && d.attempts <= d.client.RetryMax && attempts.Err() == nil
 	switch {
 	case err != nil:
-		var refused *refusedRedirect
-		if errors.As(err, &refused) {
+		if _, refused := err.(*refusedRedirect); refused {
 			again = false
 		}
 	case resp.StatusCode/100 == 2:

@@ -67,27 +67,20 @@ func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 type secrets []string
 
 func newSecrets(u *url.URL) secrets {
-	var s secrets
-	add := func(shortest int, words ...string) {
-		for _, w := range words {
-			if len(w) >= shortest {
-				s = append(s, w)
-			}
-		}
-	}
 	// Whole parts, as an error or an answer may quote them. A part of them is
 	// secret too, unless it is too short to be one and would only garble the
 	// text, such as the v1 in /v1/….
-	add(2, u.Path, u.EscapedPath(), u.RequestURI(), u.RawQuery)
-	add(4, strings.Split(u.Path, "/")...)
-	add(4, strings.Split(u.EscapedPath(), "/")...)
+	whole := []string{u.Path, u.EscapedPath(), u.RequestURI(), u.RawQuery, u.User.String()}
+	password, _ := u.User.Password()
+	parts := append(strings.Split(u.Path+"/"+u.EscapedPath(), "/"), u.User.Username(), password)
 	for _, values := range u.Query() {
-		add(4, values...)
+		parts = append(parts, values...)
 	}
-	if u.User != nil {
-		password, _ := u.User.Password()
-		add(2, u.User.String())
-		add(4, u.User.Username(), password)
+	var s secrets
+	for i, word := range append(whole, parts...) {
+		if len(word) >= 4 || i < len(whole) && len(word) >= 2 {
+			s = append(s, word)
+		}
 	}
 	sort.Slice(s, func(i, j int) bool { return len(s[i]) > len(s[j]) })
 	return s
