@@ -25,9 +25,9 @@ type dyno struct {
 	ended    chan struct{}
 }
 
-// start runs a program and waits until it listens. With an interval, the flag
-// is on.
-func startDyno(ctx context.Context, file, interval string) (*dyno, error) {
+// startDyno runs a program and waits until it listens. With an interval, the
+// flag is on.
+func startDyno(ctx context.Context, file, interval string, env ...string) (*dyno, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func startDyno(ctx context.Context, file, interval string) (*dyno, error) {
 		return nil, err
 	}
 	d := &dyno{cmd: exec.Command(file), base: "http://" + addr, ended: make(chan struct{})}
-	d.cmd.Env = []string{"PATH=/usr/bin:/bin", "PORT=" + port, "DYNO=web.1"}
+	d.cmd.Env = append([]string{"PATH=/usr/bin:/bin", "PORT=" + port, "DYNO=web.1"}, env...)
 	if interval != "" {
 		if d.endpoint, err = endpoint.Start(endpoint.Options{}); err != nil {
 			return nil, err
@@ -152,94 +152,109 @@ func (d *dyno) count(what string) (n float64, err error) {
 	return n, nil
 }
 
-// idle measures what reporting costs a process that has nothing else to do:
-// memory, CPU time and pauses, between the first report and the third. Both
-// sides run at the same time, at heroku/x's interval, which cannot be changed.
-func idle(ctx context.Context, l *lab, pair int, m *meter) error {
-	const interval, reports = "20s", 2
-	type process struct {
-		*dyno
-		side       string
-		probe      bool
-		cpu, stops float64
+// An idleProcess has nothing to do but to report.
+type idleProcess struct {
+	*dyno
+	row, side string
+	used      float64 // what the row counts
+}
+
+// measure waits for the first report of the process, and for more.
+func (p *idleProcess) measure(ctx context.Context, more int) error {
+	read := map[string]func() (float64, error){
+		"cpu":    p.cpu,
+		"pauses": func() (float64, error) { return p.count("stops") },
+		"rss":    p.resident,
+	}[p.row]
+	if err := p.reported(ctx, 1); err != nil {
+		return err
 	}
-	var all []*process
+	before, err := read()
+	if err != nil {
+		return err
+	}
+	if err := p.reported(ctx, 1+more); err != nil {
+		return err
+	}
+	if p.used, err = read(); err == nil && p.row != "rss" {
+		p.used = (p.used - before) / float64(more)
+	}
+	return err
+}
+
+// idle measures what reporting costs a process that has nothing else to do:
+// memory, CPU time and pauses, between the first report and the third. All
+// processes run at the same time, at heroku/x's interval, which cannot be
+// changed. What an idle one uses depends on what the machine's caches still
+// hold, so there are several, which do not start at once.
+func idle(ctx context.Context, l *lab, pair int, m *meter) error {
+	const interval, reports, apart = "20s", 2, 200 * time.Millisecond
+	rows := []struct {
+		name      string
+		app       shape
+		processes int
+		env       string
+	}{
+		// One collection of the garbage that the start of the app left behind
+		// costs as much as ten reports, and comes when it comes.
+		{"cpu", webApp, 8, "GOGC=off"},
+		{"pauses", probeApp, 1, "GOGC=off"},
+		{"rss", webApp, 4, "GOGC=100"},
+	}
+	var all []*idleProcess
 	defer func() {
 		for _, p := range all {
 			p.stop()
 		}
 	}()
-	start := func(s shape, side, build string, probe bool) error {
-		file, err := l.binary(ctx, s, build)
-		if err != nil {
-			return err
+	start := func(row, side, file, env string) error {
+		d, err := startDyno(ctx, file, interval, env)
+		if err == nil {
+			all = append(all, &idleProcess{dyno: d, row: row, side: side})
+			time.Sleep(apart)
 		}
-		d, err := startDyno(ctx, file, interval)
-		if err != nil {
-			return err
-		}
-		all = append(all, &process{dyno: d, side: side, probe: probe})
-		return nil
+		return err
 	}
-	for _, probe := range []bool{false, true} {
-		s := webApp
-		if probe {
-			s = probeApp
-		}
-		if probe && !m.wants("pauses") || !probe && !m.wants("rss", "cpu") {
+	for _, r := range rows {
+		if !m.wants(r.name) {
 			continue
 		}
-		if err := start(s, buildpack, buildpack, probe); err != nil {
+		ours, err := l.binary(ctx, r.app, buildpack)
+		if err != nil {
 			return err
 		}
-		if err := start(s.byHand(), library, plain, probe); err != nil {
+		theirs, err := l.binary(ctx, r.app.byHand(), plain)
+		if err != nil {
 			return err
+		}
+		for i := 0; i < r.processes; i++ {
+			if err := start(r.name, buildpack, ours, r.env); err != nil {
+				return err
+			}
+			if err := start(r.name, library, theirs, r.env); err != nil {
+				return err
+			}
 		}
 	}
 	failures := make(chan error, len(all))
 	for _, p := range all {
-		go func(p *process) {
-			failures <- func() error {
-				var err error
-				if err = p.reported(ctx, 1); err != nil {
-					return err
-				}
-				if p.probe {
-					p.stops, err = p.count("stops")
-				} else {
-					p.cpu, err = p.dyno.cpu()
-				}
-				if err != nil {
-					return err
-				}
-				return p.reported(ctx, 1+reports)
-			}()
-		}(p)
+		go func(p *idleProcess) { failures <- p.measure(ctx, reports) }(p)
 	}
 	for range all {
 		if err := <-failures; err != nil {
 			return err
 		}
 	}
-	for _, p := range all {
-		if p.probe {
-			stops, err := p.count("stops")
-			if err != nil {
-				return err
+	for _, r := range rows {
+		mean := make(map[string]float64)
+		for _, p := range all {
+			if p.row == r.name {
+				mean[p.side] += p.used / float64(r.processes)
 			}
-			m.emit("pauses", pair, p.side, took{wall: (stops - p.stops) / reports})
-			continue
 		}
-		now, err := p.dyno.cpu()
-		if err != nil {
-			return err
+		for _, side := range []string{buildpack, library} {
+			m.emit(r.name, pair, side, took{wall: mean[side]})
 		}
-		m.emit("cpu", pair, p.side, took{wall: (now - p.cpu) / reports})
-		rss, err := p.resident()
-		if err != nil {
-			return err
-		}
-		m.emit("rss", pair, p.side, took{wall: rss})
 	}
 	return nil
 }
