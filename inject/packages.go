@@ -105,23 +105,24 @@ func (p mainPackage) selected(patterns []string) bool {
 // matchPattern reports whether a pattern matches all of a name. "x/..." matches
 // x too.
 func matchPattern(pattern, name string) bool {
-	const any = "..."
-	i := strings.Index(pattern, any)
+	const wildcard = "..."
+	i := strings.Index(pattern, wildcard)
 	switch {
 	case i < 0:
 		return pattern == name
-	case pattern == name+"/"+any:
+	case pattern == name+"/"+wildcard:
 		return true
 	case !strings.HasPrefix(name, pattern[:i]):
 		return false
 	}
-	pattern, name = pattern[i+len(any):], name[i:]
-	for ; name != ""; name = name[1:] {
-		if matchPattern(pattern, name) {
-			return true
+	pattern, name = pattern[i+len(wildcard):], name[i:]
+	for !matchPattern(pattern, name) {
+		if name == "" {
+			return false
 		}
+		name = name[1:]
 	}
-	return pattern == ""
+	return true
 }
 
 // within reports whether a path lies in a directory.
