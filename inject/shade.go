@@ -40,7 +40,7 @@ func (s stage) shade(g goTool) error {
 	if err != nil {
 		reason := err.Error()
 		// Where in the agent's sources a module is needed does not matter.
-		if i := strings.Index(reason, ": "); i >= 0 && strings.Contains(reason[:i], ".go:") {
+		if i := strings.Index(reason, ": "); i >= 0 && strings.Contains(reason[:i], ".go:") && !strings.Contains(reason[:i], " ") {
 			reason = reason[i+2:]
 		}
 		remedy := "check GOPROXY and the network of the build"
