@@ -152,31 +152,44 @@ func (d *dyno) count(what string) (n float64, err error) {
 	return n, nil
 }
 
+// idleRows are the rows of idle.
+var idleRows = []struct {
+	name      string
+	app       shape
+	processes int // of each side
+	env       string
+	read      func(*dyno) (float64, error)
+	adds      bool // whether what is read is added to by each report
+}{
+	// One collection of the garbage that the start of the app left behind costs
+	// as much as ten reports, and comes when it comes.
+	{"cpu", webApp, 8, "GOGC=off", (*dyno).cpu, true},
+	{"pauses", probeApp, 1, "GOGC=off", func(d *dyno) (float64, error) { return d.count("stops") }, true},
+	{"rss", webApp, 4, "GOGC=100", (*dyno).resident, false},
+}
+
 // An idleProcess has nothing to do but to report.
 type idleProcess struct {
 	*dyno
-	row, side string
-	used      float64 // what the row counts
+	side string
+	row  int     // in idleRows
+	used float64 // what the row counts
 }
 
 // measure waits for the first report of the process, and for more.
 func (p *idleProcess) measure(ctx context.Context, more int) error {
-	read := map[string]func() (float64, error){
-		"cpu":    p.cpu,
-		"pauses": func() (float64, error) { return p.count("stops") },
-		"rss":    p.resident,
-	}[p.row]
+	row := idleRows[p.row]
 	if err := p.reported(ctx, 1); err != nil {
 		return err
 	}
-	before, err := read()
+	before, err := row.read(p.dyno)
 	if err != nil {
 		return err
 	}
 	if err := p.reported(ctx, 1+more); err != nil {
 		return err
 	}
-	if p.used, err = read(); err == nil && p.row != "rss" {
+	if p.used, err = row.read(p.dyno); row.adds {
 		p.used = (p.used - before) / float64(more)
 	}
 	return err
@@ -189,33 +202,21 @@ func (p *idleProcess) measure(ctx context.Context, more int) error {
 // hold, so there are several, which do not start at once.
 func idle(ctx context.Context, l *lab, pair int, m *meter) error {
 	const interval, reports, apart = "20s", 2, 200 * time.Millisecond
-	rows := []struct {
-		name      string
-		app       shape
-		processes int
-		env       string
-	}{
-		// One collection of the garbage that the start of the app left behind
-		// costs as much as ten reports, and comes when it comes.
-		{"cpu", webApp, 8, "GOGC=off"},
-		{"pauses", probeApp, 1, "GOGC=off"},
-		{"rss", webApp, 4, "GOGC=100"},
-	}
 	var all []*idleProcess
 	defer func() {
 		for _, p := range all {
 			p.stop()
 		}
 	}()
-	start := func(row, side, file, env string) error {
-		d, err := startDyno(ctx, file, interval, env)
+	start := func(row int, side, file string) error {
+		d, err := startDyno(ctx, file, interval, idleRows[row].env)
 		if err == nil {
 			all = append(all, &idleProcess{dyno: d, row: row, side: side})
 			time.Sleep(apart)
 		}
 		return err
 	}
-	for _, r := range rows {
+	for row, r := range idleRows {
 		if !m.wants(r.name) {
 			continue
 		}
@@ -228,10 +229,10 @@ func idle(ctx context.Context, l *lab, pair int, m *meter) error {
 			return err
 		}
 		for i := 0; i < r.processes; i++ {
-			if err := start(r.name, buildpack, ours, r.env); err != nil {
+			if err := start(row, buildpack, ours); err != nil {
 				return err
 			}
-			if err := start(r.name, library, theirs, r.env); err != nil {
+			if err := start(row, library, theirs); err != nil {
 				return err
 			}
 		}
@@ -245,10 +246,10 @@ func idle(ctx context.Context, l *lab, pair int, m *meter) error {
 			return err
 		}
 	}
-	for _, r := range rows {
+	for row, r := range idleRows {
 		mean := make(map[string]float64)
 		for _, p := range all {
-			if p.row == r.name {
+			if p.row == row {
 				mean[p.side] += p.used / float64(r.processes)
 			}
 		}
