@@ -65,21 +65,27 @@ func TestCellsAreWellFormed(t *testing.T) {
 // What runs in each run of CI has the newest and the oldest Go, and every flag.
 func TestShortMatrix(t *testing.T) {
 	// What a cell builds with: flags, and variables of its environment.
-	with := func(c cell) []string {
-		return append(regexp.MustCompile(`(^|[ "'=])--?[a-z0-9]+\b`).FindAllString(c.build, -1),
-			regexp.MustCompile(`\bGO[A-Z0-9]+=`).FindAllString(strings.Join(c.env, " "), -1)...)
+	flag, variable := regexp.MustCompile(`(?:^|[ "'=])--?([a-z0-9]+)\b`), regexp.MustCompile(`\b(GO[A-Z0-9]+)=`)
+	with := func(c cell) (names []string) {
+		for _, m := range append(flag.FindAllStringSubmatch(c.build, -1), variable.FindAllStringSubmatch(strings.Join(c.env, " "), -1)...) {
+			names = append(names, m[1])
+		}
+		return names
 	}
 	short, used := map[string]bool{}, map[string]bool{}
 	for _, c := range choose(cells(), regexp.MustCompile(""), true) {
 		short[c.name] = true
-		for _, flag := range with(c) {
-			used[strings.Trim(flag, ` "'=-`)] = true
+		for _, name := range with(c) {
+			used[name] = true
 		}
 	}
 	for _, c := range cells() {
-		for _, flag := range with(c) {
-			if flag = strings.Trim(flag, ` "'=-`); strings.HasPrefix(c.name, "flags/") && !used[flag] {
-				t.Errorf("nothing in it builds with %s, as %s does", flag, c.name)
+		if !strings.HasPrefix(c.name, "flags/") {
+			continue
+		}
+		for _, name := range with(c) {
+			if !used[name] {
+				t.Errorf("nothing in it builds with %s, as %s does", name, c.name)
 			}
 		}
 	}

@@ -38,17 +38,19 @@ func TestSameAsTheStandardPackage(t *testing.T) {
 // The modules give MatchString no expression that it would read otherwise than
 // the standard package, and use the other methods for split_words alone.
 func TestExpressionsOfTheModules(t *testing.T) {
+	list := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "list", "-deps", "-f",
+		"{{if not .Standard}}{{if .Module.Version}}{{.ImportPath}} {{.Dir}}{{end}}{{end}}", "../../onload")
+	list.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
+	packages, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	matched := 0
-	for _, path := range []string{"github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp", "github.com/kelseyhightower/envconfig"} {
-		list := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "list", "-f", "{{.Dir}}", path)
-		list.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
-		dir, err := list.Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "*.go"))
-		if err != nil {
-			t.Fatal(err)
+	for _, line := range strings.Split(strings.TrimSpace(string(packages)), "\n") {
+		path, dir, _ := strings.Cut(line, " ")
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no files: %v", line, err)
 		}
 		exprs := make(map[string]string) // by variable
 		uses := make(map[string]string)  // variables by method
