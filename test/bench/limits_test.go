@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "store what TestLimits reads in limits.txt")
+var update = flag.Bool("update", false, "store what TestLimits reads in limits.txt, and show in the README what readings.jsonl holds")
 
 const limitsFile = "limits.txt"
 

@@ -17,6 +17,12 @@
 // command line is wrong.
 //
 // Whatever else runs on the machine is measured too: leave it alone meanwhile.
+//
+// readings.jsonl is such a file, and what the README shows is made of it. To
+// measure anew, remove it and
+//
+//	go run ./test/bench -orchestrion -json test/bench/readings.jsonl
+//	go test ./test/bench -run TestReadme -update
 package main
 
 import (

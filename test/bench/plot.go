@@ -36,15 +36,15 @@ const (
 
 // plot draws how long cold builds take by the size of the app.
 func plot(w io.Writer, j *journal) error {
-	left, err := panel(j, "packages besides the standard library", true, []point{
+	left, err := panel{name: "packages besides the standard library", logarithmic: true, legend: true, points: []point{
 		{"cold/10", 10}, {"cold/100", 100}, {"cold/1000", 1000},
-	})
+	}}.svg(j)
 	if err != nil {
 		return err
 	}
-	right, err := panel(j, "main packages of a web app", false, []point{
+	right, err := panel{name: "main packages of a web app", points: []point{
 		{"cold/web", 1}, {"mains/5", 5}, {"mains/20", 20},
-	})
+	}}.svg(j)
 	if err != nil {
 		return err
 	}
@@ -58,15 +58,23 @@ func placed(svg string, x int) string {
 	return strings.Replace(svg, "<svg ", fmt.Sprintf(`<svg x="%d" y="0" width="%d" height="%d" `, x, panelWidth, panelHeight), 1)
 }
 
+// A panel is one chart of the picture.
+type panel struct {
+	name        string // of its x axis
+	logarithmic bool
+	legend      bool
+	points      []point
+}
+
 // A point is a row and its place on the x axis.
 type point struct {
 	row string
 	x   float64
 }
 
-func panel(j *journal, name string, logarithmic bool, points []point) (string, error) {
+func (p panel) svg(j *journal) (string, error) {
 	place := func(x float64) float64 {
-		if logarithmic {
+		if p.logarithmic {
 			return math.Log10(x)
 		}
 		return x
@@ -74,14 +82,14 @@ func panel(j *journal, name string, logarithmic bool, points []point) (string, e
 	var series, notes []chart.Series
 	var ticks []chart.Tick
 	highest := 0.0
-	for _, p := range points {
-		ticks = append(ticks, chart.Tick{Value: place(p.x), Label: thousands(p.x)})
+	for _, at := range p.points {
+		ticks = append(ticks, chart.Tick{Value: place(at.x), Label: thousands(at.x)})
 	}
 	for _, line := range lines {
 		s := chart.ContinuousSeries{Name: line.label, Style: line.style}
 		var labels []chart.Value2
-		for _, p := range points {
-			name := p.row
+		for _, at := range p.points {
+			name := at.row
 			if line.side == orchestrion {
 				name = peer(name)
 			}
@@ -98,10 +106,10 @@ func panel(j *journal, name string, logarithmic bool, points []point) (string, e
 			if line.side == plain {
 				y = sum.b
 			}
-			s.XValues, s.YValues = append(s.XValues, place(p.x)), append(s.YValues, y)
+			s.XValues, s.YValues = append(s.XValues, place(at.x)), append(s.YValues, y)
 			highest = math.Max(highest, y)
 			if line.side != plain {
-				labels = append(labels, chart.Value2{XValue: place(p.x), YValue: y, Label: fmt.Sprintf("× %.2f", sum.mid)})
+				labels = append(labels, chart.Value2{XValue: place(at.x), YValue: y, Label: fmt.Sprintf("× %.2f", sum.mid)})
 			}
 		}
 		if len(s.XValues) == 0 {
@@ -136,7 +144,7 @@ func panel(j *journal, name string, logarithmic bool, points []point) (string, e
 		Background: chart.Style{FillColor: chart.ColorTransparent, Padding: chart.Box{Top: 12, Left: 14, Right: 14, Bottom: 8}},
 		Canvas:     chart.Style{FillColor: chart.ColorTransparent},
 		XAxis: chart.XAxis{
-			Name: name, NameStyle: text, Style: text, Ticks: ticks,
+			Name: p.name, NameStyle: text, Style: text, Ticks: ticks,
 			Range:          &chart.ContinuousRange{Min: first - margin, Max: last + margin},
 			GridMajorStyle: chart.Hidden(), GridMinorStyle: chart.Hidden(),
 		},
@@ -148,9 +156,11 @@ func panel(j *journal, name string, logarithmic bool, points []point) (string, e
 		},
 		Series: append(series, notes...),
 	}
-	c.Elements = []chart.Renderable{chart.Legend(&c, chart.Style{
-		FillColor: chart.ColorTransparent, StrokeColor: chart.ColorTransparent, FontColor: textColour, FontSize: fontSize,
-	})}
+	if p.legend {
+		c.Elements = []chart.Renderable{chart.Legend(&c, chart.Style{
+			FillColor: chart.ColorTransparent, StrokeColor: chart.ColorTransparent, FontColor: textColour, FontSize: fontSize,
+		})}
+	}
 	var svg bytes.Buffer
 	err := c.Render(chart.SVG, &svg)
 	return svg.String(), err
