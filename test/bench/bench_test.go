@@ -185,6 +185,20 @@ func TestPlot(t *testing.T) {
 			t.Errorf("the plot does not say %q:\n%s", want, text)
 		}
 	}
+
+	// In a slower hour all of the peer's pairs take longer, and compare alike.
+	for i := range j.readings {
+		if s := j.readings[i].Side; s == pinned || s == orchestrion {
+			j.readings[i].Value *= 2
+		}
+	}
+	var slower bytes.Buffer
+	if err := plot(&slower, j); err != nil {
+		t.Fatal(err)
+	}
+	if slower.String() != svg.String() {
+		t.Error("the plot depends on the time at which the peer was measured")
+	}
 }
 
 // Apps are the same each time and consist of as many packages as their shape

@@ -85,7 +85,6 @@ func (p panel) svg(j *journal) (string, error) {
 	var series, notes []chart.Series
 	var ticks []chart.Tick
 	highest := 0.0
-	plainTime := map[string]float64{} // what a plain build takes, by row
 	for _, at := range p.points {
 		ticks = append(ticks, chart.Tick{Value: place(at.x), Label: thousands(at.x)})
 	}
@@ -93,32 +92,26 @@ func (p panel) svg(j *journal) (string, error) {
 		s := chart.ContinuousSeries{Name: line.label, Style: line.style}
 		var labels []chart.Value2
 		for _, at := range p.points {
-			name := at.row
+			beside, err := j.summary(at.row)
+			if err != nil {
+				return "", err
+			}
+			compared := beside
 			if line.side == orchestrion {
-				name = peer(name)
+				if compared, err = j.summary(peer(at.row)); err != nil {
+					return "", err
+				}
 			}
-			r, ok := findRow(name)
-			if !ok {
-				return "", fmt.Errorf("no row %s", name)
-			}
-			pairs, _ := j.pairs(r)
-			if len(pairs) == 0 {
+			if beside.pairs == 0 || compared.pairs == 0 {
 				continue
 			}
-			sum := summarise(pairs, ratio.of)
-			y := sum.b
-			if line.side == plain {
-				plainTime[at.row] = y
-			} else if base, ok := plainTime[at.row]; ok {
-				y = base * sum.mid
-			} else {
-				continue // nothing to compare with
+			y := beside.b
+			if line.side != plain {
+				y *= compared.mid
+				labels = append(labels, chart.Value2{XValue: place(at.x), YValue: y, Label: fmt.Sprintf("× %.2f", compared.mid)})
 			}
 			s.XValues, s.YValues = append(s.XValues, place(at.x)), append(s.YValues, y)
 			highest = math.Max(highest, y)
-			if line.side != plain {
-				labels = append(labels, chart.Value2{XValue: place(at.x), YValue: y, Label: fmt.Sprintf("× %.2f", sum.mid)})
-			}
 		}
 		if len(s.XValues) == 0 {
 			continue

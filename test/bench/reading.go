@@ -129,6 +129,16 @@ func (j *journal) pairs(r row) (values, cpu [][2]float64) {
 	return values, cpu
 }
 
+// summary sums up the pairs of a row; there may be none.
+func (j *journal) summary(name string) (summary, error) {
+	r, ok := findRow(name)
+	if !ok {
+		return summary{}, fmt.Errorf("no row %s", name)
+	}
+	values, _ := j.pairs(r)
+	return summarise(values, r.compare.of), nil
+}
+
 // size returns how many packages the app of a row consists of, 0 if unknown.
 func (j *journal) size(name string) int {
 	for _, r := range j.of(name) {

@@ -72,30 +72,19 @@ func costTable(j *journal) string {
 	out := fmt.Sprintf("| what is measured (%s, %d CPUs) | beside it | with it | compared | lowest … highest | Orchestrion |\n|---|---|---|---|---|---|\n",
 		j.readings[0].Go, j.readings[0].CPUs)
 	for _, r := range rows {
-		s, ok := summaryOf(j, r)
-		if !ok || r.isOrchestrion() || strings.HasPrefix(r.name, "init/") {
+		s, err := j.summary(r.name)
+		if err != nil || s.pairs == 0 || r.isOrchestrion() || strings.HasPrefix(r.name, "init/") {
 			continue
 		}
 		spread := r.shown(s.low) + " … " + r.shown(s.high)
 		if s.low == s.high { // what does not vary
 			spread = ""
 		}
-		peer := ""
-		if r, ok := findRow(r.name + "/orchestrion"); ok {
-			if s, ok := summaryOf(j, r); ok {
-				peer = r.shown(s.mid)
-			}
+		beside := ""
+		if s, err := j.summary(peer(r.name)); err == nil && s.pairs > 0 {
+			beside = r.shown(s.mid)
 		}
-		out += fmt.Sprintf("| %s | %s: %s | %s | %s | %s | %s |\n", r.what, r.against, r.unit.show(s.b), r.unit.show(s.a), r.shown(s.mid), spread, peer)
+		out += fmt.Sprintf("| %s | %s: %s | %s | %s | %s | %s |\n", r.what, r.against, r.unit.show(s.b), r.unit.show(s.a), r.shown(s.mid), spread, beside)
 	}
 	return out
-}
-
-// summaryOf sums up what the journal has of a row, if anything.
-func summaryOf(j *journal, r row) (summary, bool) {
-	values, _ := j.pairs(r)
-	if len(values) == 0 {
-		return summary{}, false
-	}
-	return summarise(values, r.compare.of), true
 }
