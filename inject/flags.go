@@ -3,113 +3,139 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
-// buildFlags is what the flags of a go command mean for the archives of the
-// standard library and of the agent. Both must be compiled alike in the app's
-// build and in ours, or the linker refuses them.
+// buildFlags is what the flags of a go command mean for the agent. What the app
+// and the agent both use of the standard library must be compiled alike, or the
+// linker refuses it.
 type buildFlags struct {
-	Archive   []string // flags that change archives, as -name=value, for go list
-	Module    []string // flags that choose the app's modules, likewise
-	Buildmode string   // value of -buildmode, or ""
-	Shared    bool     // -linkshared
-	PGO       string   // value of -pgo, or "": the go command's default
-	Build     []string // all flags of the command line that go build takes
-	Files     []string // Go files named on the command line
-	Dir       string   // directory the go command works in
-	Command   string   // its first word: build, install, …
+	archive []string // flags that change archives, as -name=value, for go list
+	module  []string // flags that choose the app's modules, likewise
+	pgo     string   // value of -pgo, or "": the go command's default
+	files   []string // Go files named on the command line
+	dir     string   // directory that the go command works in
 }
 
-// Flags that take a value, in every go subcommand that builds (go help build,
-// go help run, go help list, go help vet). "-x value" is one flag only for these.
-var valueFlags = flagSet("C asmflags buildmode c compiler coverpkg covermode coverprofile debug-actiongraph " +
-	"debug-runtime-trace debug-trace exec f gccgoflags gcflags installsuffix ldflags mod modfile o overlay p pgo " +
-	"pkgdir reuse tags toolexec vettool fixtool")
-
-var (
-	// go vet and go test know more, but none of theirs changes an archive.
-	archiveFlags = flagSet("asan asmflags buildmode compiler gccgoflags gcflags installsuffix msan overlay race tags trimpath")
-	moduleFlags  = flagSet("mod modfile overlay tags")
-	pathFlags    = flagSet("overlay modfile pgo")
-	// What names results, or belongs to other subcommands than go build.
-	ownFlags = flagSet("C o n x exec f reuse c vettool fixtool coverprofile toolexec debug-actiongraph debug-runtime-trace debug-trace")
+// What a flag is to us.
+const (
+	takesValue = 1 << iota // "-x value" is one flag
+	changesArchives
+	choosesModules
+	holdsPath  // relative to the go command's directory
+	perPackage // may be given many times: the last one that matches a package counts
 )
 
-func flagSet(names string) map[string]bool {
-	set := make(map[string]bool)
-	for _, name := range strings.Fields(names) {
-		set[name] = true
-	}
-	return set
+// goFlags are the flags of every subcommand that builds (go help build, run,
+// list, vet, test), but for boolean ones that mean nothing to us. A flag of go vet
+// and go test that is missing here changes no archive.
+var goFlags = map[string]int{
+	"C":                   takesValue,
+	"asan":                changesArchives,
+	"asmflags":            takesValue | changesArchives | perPackage,
+	"buildmode":           takesValue | changesArchives,
+	"c":                   takesValue,
+	"compiler":            takesValue | changesArchives,
+	"covermode":           takesValue,
+	"coverpkg":            takesValue,
+	"coverprofile":        takesValue,
+	"debug-actiongraph":   takesValue,
+	"debug-runtime-trace": takesValue,
+	"debug-trace":         takesValue,
+	"exec":                takesValue,
+	"f":                   takesValue,
+	"fixtool":             takesValue,
+	"gccgoflags":          takesValue | changesArchives | perPackage,
+	"gcflags":             takesValue | changesArchives | perPackage,
+	"installsuffix":       takesValue | changesArchives,
+	"ldflags":             takesValue,
+	"mod":                 takesValue | choosesModules,
+	"modfile":             takesValue | choosesModules | holdsPath,
+	"msan":                changesArchives,
+	"o":                   takesValue,
+	"overlay":             takesValue | changesArchives | choosesModules | holdsPath,
+	"p":                   takesValue,
+	"pgo":                 takesValue | holdsPath,
+	"pkgdir":              takesValue,
+	"race":                changesArchives,
+	"reuse":               takesValue,
+	"tags":                takesValue | changesArchives | choosesModules,
+	"toolexec":            takesValue,
+	"trimpath":            changesArchives,
+	"vettool":             takesValue,
 }
 
 // readBuildFlags reads the flags of a go command from its command line and the
 // environment variable GOFLAGS. As in the go command, the command line wins.
 func readBuildFlags(args []string, goflags, dir string) (buildFlags, error) {
-	values := make(map[string]string)
 	words, err := splitQuoted(goflags)
 	if err != nil {
 		return buildFlags{}, fmt.Errorf("reading GOFLAGS=%s: %w", goflags, err)
 	}
+	values := make(map[string]string)
 	for _, word := range words {
 		// GOFLAGS holds whole flags only.
 		if name, value, _, ok := cutFlag(word); ok {
-			values[name] = value
+			setFlag(values, name, value)
 		}
 	}
-
-	f := buildFlags{Dir: dir}
-	args = args[1:]
-	for len(args) > 0 {
-		arg := args[0]
-		args = args[1:]
-		name, value, hasValue, ok := cutFlag(arg)
-		switch {
-		case arg == "--" || name == "args":
-			args = nil
-			continue
-		case !ok && f.Command == "":
-			f.Command = arg
-			continue
-		case !ok && strings.HasSuffix(arg, ".go"):
-			f.Files = append(f.Files, arg)
-			continue
-		case !ok && (f.Command == "run" || f.Command == "tool"):
-			// What follows the package belongs to the program.
-			args = nil
-			continue
-		case !ok:
-			continue
-		case valueFlags[name] && !hasValue:
-			if len(args) == 0 {
-				continue
-			}
-			value, args = args[0], args[1:]
-		}
-		values[name] = value
-		if !ownFlags[name] {
-			f.Build = append(f.Build, "-"+name+"="+value)
-		}
-	}
-
-	for name := range pathFlags {
-		if v := values[name]; v != "" && v != "off" && v != "auto" && !filepath.IsAbs(v) {
+	files := readCommandLine(args, values)
+	for name, use := range goFlags {
+		v := values[name]
+		if use&holdsPath != 0 && v != "" && v != "off" && v != "auto" && !filepath.IsAbs(v) {
 			values[name] = filepath.Join(dir, v)
 		}
 	}
-	f.Buildmode, f.PGO = values["buildmode"], values["pgo"]
-	f.Shared, _ = strconv.ParseBool(values["linkshared"])
-	f.Archive = selectFlags(values, archiveFlags)
+	f := buildFlags{
+		archive: selectFlags(values, changesArchives), module: selectFlags(values, choosesModules),
+		pgo: values["pgo"], files: files, dir: dir,
+	}
 	if std := standardPatterns(values["coverpkg"]); std != "" {
-		f.Archive = append(f.Archive, "-cover=true", "-coverpkg="+std)
+		f.archive = append(f.archive, "-cover=true", "-coverpkg="+std)
 		if mode := values["covermode"]; mode != "" {
-			f.Archive = append(f.Archive, "-covermode="+mode)
+			f.archive = append(f.archive, "-covermode="+mode)
 		}
 	}
-	f.Module = selectFlags(values, moduleFlags)
 	return f, nil
+}
+
+// setFlag sets a flag. Of one that may be given many times all values are kept,
+// with zero bytes between them.
+func setFlag(values map[string]string, name, value string) {
+	if was, ok := values[name]; ok && goFlags[name]&perPackage != 0 {
+		value = was + "\x00" + value
+	}
+	values[name] = value
+}
+
+// readCommandLine adds the flags of a go command's command line to values, and
+// returns the Go files that it names.
+func readCommandLine(args []string, values map[string]string) (files []string) {
+	command := ""
+	for args = args[1:]; len(args) > 0; {
+		arg := args[0]
+		args = args[1:]
+		name, value, hasValue, isFlag := cutFlag(arg)
+		switch {
+		case arg == "--" || name == "args":
+			return files
+		case isFlag:
+			if goFlags[name]&takesValue != 0 && !hasValue {
+				if len(args) == 0 {
+					return files
+				}
+				value, args = args[0], args[1:]
+			}
+			setFlag(values, name, value)
+		case command == "":
+			command = arg
+		case strings.HasSuffix(arg, ".go"):
+			files = append(files, arg)
+		case command == "run" || command == "tool":
+			return files // what follows the package belongs to the program
+		}
+	}
+	return files
 }
 
 // standardPatterns returns those of the patterns of -coverpkg that match
@@ -144,11 +170,15 @@ func cutFlag(arg string) (name, value string, hasValue, ok bool) {
 	return name, "true", false, true
 }
 
-func selectFlags(values map[string]string, set map[string]bool) []string {
+// selectFlags returns the flags that are put to the use.
+func selectFlags(values map[string]string, use int) []string {
 	var flags []string
 	for _, name := range sortedKeys(values) {
-		if set[name] {
-			flags = append(flags, "-"+name+"="+values[name])
+		if goFlags[name]&use == 0 {
+			continue
+		}
+		for _, value := range strings.Split(values[name], "\x00") {
+			flags = append(flags, "-"+name+"="+value)
 		}
 	}
 	return flags
@@ -175,5 +205,33 @@ func splitQuoted(s string) ([]string, error) {
 		}
 		words = append(words, s[:end])
 		s = s[end+skip:]
+	}
+}
+
+// absolute returns the name of a file that is given relative to dir.
+func absolute(name, dir string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// vendored reports whether a build takes the app's dependencies from a vendor
+// directory: it is told so, or finds one (go help modules).
+func vendored(flags buildFlags) bool {
+	for _, f := range flags.module {
+		if strings.HasPrefix(f, "-mod=") {
+			return f == "-mod=vendor"
+		}
+	}
+	for dir := flags.dir; ; dir = filepath.Dir(dir) {
+		if exists(filepath.Join(dir, "go.mod")) || exists(filepath.Join(dir, "go.work")) {
+			if exists(filepath.Join(dir, "vendor", "modules.txt")) {
+				return true
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
 	}
 }

@@ -13,6 +13,7 @@ func TestReadBuildFlags(t *testing.T) {
 		archive string // expected, joined by spaces
 		module  string
 		files   string
+		pgo     string
 	}{
 		{args: "go|build|."},
 		{args: "go|build|-race|-o|x|.", archive: "-race=true"},
@@ -29,6 +30,9 @@ func TestReadBuildFlags(t *testing.T) {
 		{args: "go|test|-run|X|-asan|.", archive: "-asan=true"},
 		{args: "go|tool|stringer|-race"},
 		{args: "go|build|-C|dir|-race|.", archive: "-race=true"},
+		{args: "go|build|-gcflags=all=-N|-gcflags=net/http=-l|.", goflags: "-gcflags=all=-B", archive: "-gcflags=all=-B -gcflags=all=-N -gcflags=net/http=-l"},
+		{args: "go|build|-pgo|p.pgo|.", pgo: "/app/p.pgo"},
+		{args: "go|build|-pgo=auto|.", pgo: "auto"},
 	}
 	for _, test := range tests {
 		f, err := readBuildFlags(strings.Split(test.args, "|"), test.goflags, "/app")
@@ -37,30 +41,15 @@ func TestReadBuildFlags(t *testing.T) {
 			continue
 		}
 		for _, check := range []struct{ what, got, want string }{
-			{"archive flags", strings.Join(f.Archive, " "), test.archive},
-			{"module flags", strings.Join(f.Module, " "), test.module},
-			{"files", strings.Join(f.Files, " "), test.files},
+			{"archive flags", strings.Join(f.archive, " "), test.archive},
+			{"module flags", strings.Join(f.module, " "), test.module},
+			{"files", strings.Join(f.files, " "), test.files},
+			{"profile", f.pgo, test.pgo},
 		} {
 			if check.got != check.want {
 				t.Errorf("%s with GOFLAGS=%s: %s: %q, want %q", test.args, test.goflags, check.what, check.got, check.want)
 			}
 		}
-	}
-}
-
-// What linkPlain hands to go build is what the app's go command was given, but
-// for what names the result.
-func TestReadBuildFlagsKeepsThemForAPlainBuild(t *testing.T) {
-	f, err := readBuildFlags(strings.Split("go|install|-v|-o|bin/|-ldflags|-X main.a=b c|-pgo|p.pgo|-cover|./...", "|"), "-trimpath", "/app")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"-v=true", "-ldflags=-X main.a=b c", "-pgo=p.pgo", "-cover=true"}
-	if !reflect.DeepEqual(f.Build, want) {
-		t.Errorf("build flags %q, want %q", f.Build, want)
-	}
-	if f.PGO != "/app/p.pgo" {
-		t.Errorf("profile %q, want /app/p.pgo", f.PGO)
 	}
 }
 
@@ -99,8 +88,8 @@ func FuzzReadBuildFlags(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, flag := range append(flags.Archive, flags.Module...) {
-			if name, _, hasValue, ok := cutFlag(flag); !ok || !hasValue || !archiveFlags[name] && !moduleFlags[name] {
+		for _, flag := range append(flags.archive, flags.module...) {
+			if name, _, hasValue, ok := cutFlag(flag); !ok || !hasValue || goFlags[name]&(changesArchives|choosesModules) == 0 {
 				t.Errorf("%q is not a flag to mirror", flag)
 			}
 		}

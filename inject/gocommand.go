@@ -1,68 +1,141 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// A goCommand is the running go command whose steps these are. It tells its
-// tools neither its flags nor that two steps belong together; /proc does.
-type goCommand struct {
-	pid   int
-	start string   // clock ticks from boot to its start; tells it from a later process of the same pid
-	space string   // its PID namespace: containers may share a build cache
-	args  []string // its command line, the program's name first
-	dir   string   // its working directory
+// A parentCommand is the running go command whose steps these are. It tells its
+// tools neither its flags nor its directory; /proc does.
+type parentCommand struct {
+	args []string // its command line, the program's name first
+	dir  string   // its working directory
 }
 
-// findGoCommand returns the go command that process pid is, or the nearest one
-// above it: a program of the user's may stand between the two.
-func findGoCommand(proc string, pid int) (goCommand, error) {
-	first := pid
-	for hops := 0; pid > 1 && hops < 16; hops++ {
+// findParent returns the go command that process pid is, or the nearest one above
+// it: a -toolexec of the user's own may stand between the two. What the go command
+// starts has the variable TOOLEXEC_IMPORTPATH as this process has it; the go
+// command, whatever its file is called, has not.
+func findParent(proc string, pid int, importPath string) (parentCommand, error) {
+	const reading = "reading the go command's flags: %w"
+	for first := pid; pid > 1; {
 		dir := filepath.Join(proc, strconv.Itoa(pid))
-		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+		env, err := os.ReadFile(filepath.Join(dir, "environ"))
 		if err != nil {
-			return goCommand{}, fmt.Errorf("reading the go command's flags: %w", err)
+			return parentCommand{}, fmt.Errorf(reading, err)
 		}
-		parent, start, ok := parseStat(string(stat))
-		if !ok {
-			return goCommand{}, fmt.Errorf("reading the go command's flags: %s/stat is malformed", dir)
-		}
-		if exe, err := os.Readlink(filepath.Join(dir, "exe")); err == nil && filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == "go" {
-			g := goCommand{pid: pid, start: start}
-			if space, err := os.Readlink(filepath.Join(dir, "ns", "pid")); err == nil {
-				g.space = strings.Trim(space, "pid:[]")
-			}
+		if getenv(strings.Split(string(env), "\x00"), "TOOLEXEC_IMPORTPATH") != importPath {
 			cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 			if err != nil {
-				return goCommand{}, fmt.Errorf("reading the go command's flags: %w", err)
+				return parentCommand{}, fmt.Errorf(reading, err)
 			}
-			g.args = strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
-			if g.dir, err = os.Readlink(filepath.Join(dir, "cwd")); err != nil {
-				return goCommand{}, fmt.Errorf("reading the go command's working directory: %w", err)
+			cwd, err := os.Readlink(filepath.Join(dir, "cwd"))
+			if err != nil {
+				return parentCommand{}, fmt.Errorf(reading, err)
 			}
-			return g, nil
+			return parentCommand{strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00"), cwd}, nil
 		}
-		pid = parent
+		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+		if err != nil {
+			return parentCommand{}, fmt.Errorf(reading, err)
+		}
+		above, ok := parseStat(string(stat))
+		if !ok || above == first {
+			return parentCommand{}, fmt.Errorf(reading, fmt.Errorf("%s/stat is malformed", dir))
+		}
+		pid = above
 	}
-	return goCommand{}, fmt.Errorf("no go command above process %d", first)
+	return parentCommand{}, fmt.Errorf("no go command is above the step: build with go build, go install or go run")
 }
 
-// parseStat returns the parent and the start time of a process from its
-// /proc/PID/stat (man 5 proc): "pid (comm) state ppid …", where comm may hold
-// spaces and parentheses.
-func parseStat(stat string) (parent int, start string, ok bool) {
+// parseStat returns the parent of a process from its /proc/PID/stat (man 5 proc):
+// "pid (comm) state ppid …", where comm may hold spaces and parentheses.
+func parseStat(stat string) (parent int, ok bool) {
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 {
-		return 0, "", false
+	if len(fields) < 2 {
+		return 0, false
 	}
 	parent, err := strconv.Atoi(fields[1])
-	return parent, fields[19], err == nil
+	return parent, err == nil
 }
 
-// name tells the go command from every other one since the machine started.
-func (g goCommand) name() string { return g.space + "-" + strconv.Itoa(g.pid) + "-" + g.start }
+const (
+	// A module proxy that does not answer must not hold the app's build for
+	// longer than this.
+	fetchTimeout = 2 * time.Minute
+	// What is compiled for the agent the app's build needs too, but for the
+	// agent's own packages: this is for what hangs, not for what is slow.
+	compileTimeout = 15 * time.Minute
+	lockTimeout    = 5 * time.Minute
+	rebuildTimeout = time.Hour
+)
+
+// runGo runs a go command in dir with the assignments put into env, and returns
+// what it prints. Its error holds the line of the messages that matters.
+func runGo(gocmd, dir string, env, assignments []string, timeout time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, gocmd, args...)
+	cmd.Dir = dir
+	cmd.Env = setenv(env, append([]string{"PWD=" + dir}, assignments...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	line := oneLine(stderr.String())
+	switch {
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("go %s has not ended within %v", args[0], timeout)
+	case err != nil && line != "":
+		return "", errors.New(line)
+	case err != nil:
+		return "", fmt.Errorf("go %s: %w", args[0], err)
+	}
+	return stdout.String(), nil
+}
+
+// setenv returns env with the assignments in place of what it holds under the
+// same names.
+func setenv(env []string, assignments ...string) []string {
+	set := make(map[string]bool)
+	for _, a := range assignments {
+		set[a[:strings.IndexByte(a, '=')]] = true
+	}
+	var out []string
+	for _, e := range env {
+		if i := strings.IndexByte(e, '='); i < 0 || !set[e[:i]] {
+			out = append(out, e)
+		}
+	}
+	return append(out, assignments...)
+}
+
+// getenv returns the value of a variable in env.
+func getenv(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if strings.HasPrefix(env[i], name+"=") {
+			return env[i][len(name)+1:]
+		}
+	}
+	return ""
+}
+
+// oneLine returns the first line of a go command's messages that tells a
+// problem, not progress.
+func oneLine(s string) string {
+	for _, line := range strings.Split(s, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "go: downloading ") || strings.HasPrefix(line, "go: finding ") {
+			continue
+		}
+		return line
+	}
+	return ""
+}

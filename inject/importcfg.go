@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime/debug"
 	"strconv"
 	"strings"
 )
@@ -31,6 +32,16 @@ func parseImportConfig(data string) importConfig {
 func (c *importConfig) add(path, archive string) {
 	c.archives[path] = archive
 	c.lines = append(c.lines, "packagefile "+path+"="+archive)
+}
+
+// replace sets another archive for a package that is there.
+func (c *importConfig) replace(path, archive string) {
+	for i, line := range c.lines {
+		if line == "packagefile "+path+"="+c.archives[path] {
+			c.lines[i] = "packagefile " + path + "=" + archive
+		}
+	}
+	c.archives[path] = archive
 }
 
 func (c *importConfig) String() string { return strings.Join(c.lines, "\n") + "\n" }
@@ -72,17 +83,26 @@ func (c *importConfig) describe(modules, settings []string) {
 	}
 }
 
-// buildSetting returns a setting of the build information, such as "-race".
-func (c *importConfig) buildSetting(key string) string {
+// buildInfo returns what the line "modinfo" holds, which is empty in a build that
+// has none.
+func (c *importConfig) buildInfo() *debug.BuildInfo {
 	for _, line := range c.lines {
-		if info, err := strconv.Unquote(strings.TrimPrefix(line, "modinfo ")); err == nil {
-			if i := strings.Index(info, "\nbuild\t"+key+"="); i >= 0 {
-				value := info[i+len("\nbuild\t"+key+"="):]
-				if j := strings.IndexByte(value, '\n'); j >= 0 {
-					value = value[:j]
-				}
-				return value
-			}
+		text, err := strconv.Unquote(strings.TrimPrefix(line, "modinfo "))
+		if err != nil || len(text) < 2*modInfoMark {
+			continue
+		}
+		if info, err := debug.ParseBuildInfo(text[modInfoMark : len(text)-modInfoMark]); err == nil {
+			return info
+		}
+	}
+	return &debug.BuildInfo{Path: importPath()}
+}
+
+// first returns the first of the packages that the program has, or "".
+func (c *importConfig) first(packages []string) string {
+	for _, path := range packages {
+		if c.archives[path] != "" {
+			return path
 		}
 	}
 	return ""

@@ -52,12 +52,27 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-func TestBuildSetting(t *testing.T) {
+func TestBuildInfo(t *testing.T) {
 	c := parseImportConfig(linkConfig + modInfoLine("path\tx\nbuild\t-race=true\nbuild\t-pgo=/x/default.pgo\n"))
+	info := c.buildInfo()
 	for key, want := range map[string]string{"-race": "true", "-pgo": "/x/default.pgo", "-msan": "", "-rac": ""} {
-		if got := c.buildSetting(key); got != want {
+		if got := setting(info, key); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}
+	}
+	t.Setenv("TOOLEXEC_IMPORTPATH", "example.com/app [variant]")
+	c = parseImportConfig(linkConfig)
+	if got := c.buildInfo().Path; got != "example.com/app" {
+		t.Errorf("without build information: the program is %q", got)
+	}
+}
+
+func TestReplaceArchive(t *testing.T) {
+	c := parseImportConfig(linkConfig)
+	c.replace("fmt", "/other.a")
+	want := strings.Replace(linkConfig, "/work dir/b002/_pkg_.a", "/other.a", 1)
+	if got := c.String(); got != want || c.archives["fmt"] != "/other.a" {
+		t.Errorf("config:\n%s\nwant:\n%s", got, want)
 	}
 }
 
@@ -69,7 +84,7 @@ func FuzzImportConfig(f *testing.F) {
 		if got := strings.TrimSuffix(c.String(), "\n"); got != strings.TrimSuffix(data, "\n") {
 			t.Errorf("%q becomes %q", data, got)
 		}
-		c.buildSetting("-pgo")
+		c.buildInfo()
 		c.describe([]string{"example.com/agent\tv1.2.3"}, []string{"a=b"})
 	})
 }

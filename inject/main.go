@@ -1,98 +1,98 @@
-// Command inject links the metrics agent into an app's binaries, and tells of a
-// binary whether it did:
+// Command inject links the metrics agent into an app's programs, and tells of a
+// program whether it did:
 //
 //	inject verify [-json] BINARY…
 //
-// exits 0 only if every binary is going to report through the agent. For
-// bin/rebuild.sh, where this buildpack comes after the Go buildpack,
+// exits 0 only if every binary is going to report through the agent.
 //
-//	inject rebuild WORK_DIR TOOLEXEC GO BIN_DIR APP_DIR
+// The other verbs are for the scripts of the buildpack. bin/lib/step.sh has this
+// command built by the toolchain that builds the app, and calls
 //
-// builds what is in BIN_DIR once more (see rebuild). The other verbs are for
-// bin/toolexec, which builds this command with the toolchain that
-// builds the app and with the build tag toolexec:
+//	inject id
+//	inject prepare TOOLEXEC CHAIN PID TOOL
+//	inject link TOOLEXEC CHAIN PID TOOL [ARG]…
 //
-//	inject preflight PID TOOL ID TOOLEXEC
-//	inject step PID TOOL [ARG]…
+// id prints the name of the stage (see stage) that the command was built for.
+// prepare compiles the agent as the go command above process PID, which runs TOOL,
+// compiles its programs. link runs the link step TOOL ARG… of that go command,
+// with the agent or without it. TOOLEXEC is what compiles the agent's packages,
+// CHAIN a -toolexec of the user's own or empty. The stage is the one that the
+// environment variable HMETRICS_STAGE names.
 //
-// preflight makes sure that the agent can be linked into what the go command
-// with process ID PID builds: exit 0 and a line with "ready" and, if need be, a
-// remark for the build log. Otherwise it says why in one line, exit 1; or exit 3
-// and no line where injection is not meant to happen. TOOL is the compiler's
-// path, ID what it answers to -V=full, TOOLEXEC the path of bin/toolexec.
+// Where this buildpack comes after the Go buildpack, bin/lib/rebuild.sh calls
 //
-// step runs one compile or link step of that go command, after adding to its
-// arguments what the agent needs.
+//	inject rebuild WORK_DIR TOOLEXEC RESULT GO BIN_DIR APP_DIR ENV_DIR [CACHE_DIR]
 //
-// The stage (see stage) is named by the environment variable HMETRICS_STAGE.
+// which builds what is in BIN_DIR once more (see rebuild).
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
 
-var errUsage = errors.New("usage: inject (preflight PID TOOL ID TOOLEXEC | step PID TOOL [ARG]… | verify [-json] BINARY… | rebuild WORK_DIR TOOLEXEC GO BIN_DIR APP_DIR)")
+// A usageError is what is wrong with the command line.
+type usageError string
 
-// notMeant says why injection is not meant to happen, which is no problem.
-type notMeant string
+func (e usageError) Error() string { return string(e) }
 
-func (n notMeant) Error() string { return string(n) }
+const errUsage = usageError("usage: inject verify [-json] BINARY…\n")
+
+// A command is what a verb does. Verbs that no step of a build needs are added by
+// the files that they are in, which are not staged.
+type command func(args []string) error
+
+var commands = map[string]command{"id": id, "prepare": prepare, "link": link}
 
 func main() {
 	err := run(os.Args[1:])
 	if err == nil {
 		return
 	}
-	if _, ok := err.(notMeant); ok {
-		os.Exit(3)
+	switch err := err.(type) {
+	case exitStatus:
+		os.Exit(int(err))
+	case usageError:
+		fmt.Fprint(os.Stderr, err)
+		os.Exit(2)
 	}
 	fmt.Fprintln(os.Stderr, oneLine(err.Error()))
 	os.Exit(1)
 }
 
 func run(args []string) error {
-	if len(args) > 0 && args[0] == "verify" {
-		return verify(args[1:], os.Stdout)
-	}
-	if len(args) > 0 && args[0] == "rebuild" {
-		return rebuild(args[1:], os.Stdout)
-	}
-	if len(args) < 3 {
+	if len(args) == 0 || commands[args[0]] == nil {
 		return errUsage
 	}
-	pid, err := strconv.Atoi(args[1])
-	if err != nil {
+	return commands[args[0]](args[1:])
+}
+
+// An exitStatus ends the command without a message.
+type exitStatus int
+
+func (s exitStatus) Error() string { return "exit status " + strconv.Itoa(int(s)) }
+
+// stageID is the name of the stage that this command was built for. Only the
+// linker sets it, with -X.
+var stageID string
+
+func id(args []string) error {
+	if len(args) > 0 {
 		return errUsage
 	}
-	var parent goCommand
-	st, lost := openStage(os.Getenv("HMETRICS_STAGE"))
-	if lost == nil {
-		parent, lost = findGoCommand("/proc", pid)
-	}
-	verb, tool, args := args[0], args[2], args[3:]
-	switch {
-	case verb == "preflight" && len(args) == 2:
-		if lost != nil {
-			return lost
+	_, err := fmt.Println(stageID)
+	return err
+}
+
+// printable returns text without control characters, which a terminal or a build
+// log would act on.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
 		}
-		remark, err := preflight(st, parent, toolchain{compiler: tool, id: args[0]}, args[1], os.Environ())
-		if err == nil {
-			// A damaged file may well exit 0, as an empty one does.
-			fmt.Println(strings.TrimSpace("ready " + remark))
-		}
-		explain(os.Environ(), pid, "preflight for "+filepath.Base(tool), err)
-		return err
-	case verb == "step" && len(args) > 0:
-		wd, err := os.Getwd()
-		if err != nil {
-			return err
-		}
-		return step{stage: st, parent: parent, dir: wd, env: os.Environ(), lost: lost}.run(tool, args)
-	}
-	return errUsage
+		return r
+	}, text)
 }

@@ -1,15 +1,13 @@
-//go:build !toolexec
-
 package main
 
 import (
 	"bytes"
 	"debug/buildinfo"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -17,20 +15,23 @@ import (
 	"time"
 )
 
+func init() { commands["rebuild"] = rebuild }
+
 // A rebuilder builds once more, now with the agent, what a Go buildpack has
 // built before this buildpack came.
 type rebuilder struct {
 	stage    stage
 	work     string // directory for what is being made; the caller of the command removes it
-	toolexec string
+	toolexec string // bin/toolexec
 	gocmd    string
 	bin, app string
 	env      []string // that of the Go buildpack
 	require  bool     // HMETRICS_INJECT
 	log      io.Writer
 
-	version string          // the Go release that gocmd is in app
-	modules map[string]bool // main modules: the app's, or those of its workspace
+	version   string            // the Go release that gocmd is in app
+	modules   map[string]string // the app's, and in which directory each is
+	workspace map[string]bool   // those of its go.work, if it has one
 }
 
 // A binary is one of the app's programs in the bin directory.
@@ -42,13 +43,16 @@ type binary struct {
 	made     string            // the new one, in the work directory
 }
 
+// noProgram is the exit status of inject rebuild where there is no program of the
+// app.
+const noProgram exitStatus = 3
+
 // rebuild rebuilds the app's programs in a directory, tells so in the form of a
-// build log, and leaves a line in the file "result" of the work directory: the
-// numbers of the app's programs, of those rebuilt, and of those that could not
-// be, and the seconds that it took. A program that cannot be rebuilt stays what it
-// was. Under HMETRICS_INJECT=require that is an error, and all stay what they were.
-func rebuild(args []string, w io.Writer) error {
-	if len(args) != 5 {
+// build log, and leaves what bin/report tells of it in a file. A program that
+// cannot be rebuilt stays what it was. Under HMETRICS_INJECT=require that is an
+// error, and all stay what they were.
+func rebuild(args []string) error {
+	if len(args) < 7 || len(args) > 8 {
 		return errUsage
 	}
 	st, err := openStage(os.Getenv("HMETRICS_STAGE"))
@@ -56,16 +60,37 @@ func rebuild(args []string, w io.Writer) error {
 		return err
 	}
 	r := rebuilder{
-		stage: st, work: args[0], toolexec: args[1], gocmd: args[2], bin: args[3], app: args[4],
-		env: os.Environ(), require: os.Getenv("HMETRICS_INJECT") == "require", log: w,
+		stage: st, work: args[0], toolexec: args[1], gocmd: args[3], bin: args[4], app: args[5],
+		env: os.Environ(), require: os.Getenv("HMETRICS_INJECT") == "require", log: os.Stdout,
+	}
+	envDir, first := args[6], "let this buildpack come before heroku/go in project.toml."
+	if len(args) == 8 {
+		r.env = r.herokuGoEnv(r.env, envDir, args[7])
+		first = "let this buildpack come first:\n" +
+			"       heroku buildpacks:remove " + buildpackURL + " && heroku buildpacks:add --index 1 " + buildpackURL
 	}
 	start := time.Now()
 	found, rebuilt, kept, err := r.run()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case found == 0:
+		return noProgram
 	}
-	result := fmt.Sprintf("%d %d %d %.1f\n", found, rebuilt, kept, time.Since(start).Seconds())
-	return os.WriteFile(filepath.Join(r.work, "result"), []byte(result), 0o666)
+	seconds := fmt.Sprintf("%.1f", time.Since(start).Seconds())
+	if rebuilt > 0 {
+		fmt.Fprintf(r.log, "       Programs that got the metrics agent: %d, in %s s.\n", rebuilt, seconds)
+	}
+	// With a GOFLAGS of the user's own, coming last is what works everywhere.
+	switch goflags := envDir != "" && exists(filepath.Join(envDir, "GOFLAGS")); {
+	case goflags:
+	case kept > 0:
+		fmt.Fprintf(r.log, " !     The Go buildpack can link the agent itself: %s\n", first)
+	case rebuilt > 0:
+		fmt.Fprintf(r.log, "       Each program was built twice. To have it built once, %s\n", first)
+	}
+	result := fmt.Sprintf("\"rebuilt\": %d, \"kept\": %d, \"rebuild_seconds\": %s\n", rebuilt, kept, seconds)
+	return os.WriteFile(args[2], []byte(result), 0o666)
 }
 
 func (r rebuilder) run() (found, rebuilt, kept int, err error) {
@@ -73,13 +98,21 @@ func (r rebuilder) run() (found, rebuilt, kept int, err error) {
 	if err != nil || len(all) == 0 {
 		return 0, 0, 0, err
 	}
-	out, err := r.goRun(nil, "list", "-m", "-f", "{{.Path}}")
+	r.modules = modulesIn(r.app)
+	settings, err := r.goRun(r.app, nil, "env", "GOVERSION", "GOWORK")
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("finding the app's modules: %w", err)
-	}
-	r.modules = flagSet(out)
-	if r.version, err = r.goRun(nil, "env", "GOVERSION"); err != nil {
 		return 0, 0, 0, err
+	}
+	r.version = strings.Fields(settings)[0]
+	if len(strings.Fields(settings)) > 1 {
+		modules, err := r.goRun(r.app, nil, "list", "-m", "-f", "{{.Path}}")
+		if err != nil {
+			return 0, 0, 0, fmt.Errorf("reading go.work: %w", err)
+		}
+		r.workspace = make(map[string]bool)
+		for _, path := range strings.Fields(modules) {
+			r.workspace[path] = true
+		}
 	}
 	patterns, err := r.stage.patterns()
 	if err != nil {
@@ -95,8 +128,15 @@ func (r rebuilder) run() (found, rebuilt, kept int, err error) {
 		}
 		if found++; found == 1 {
 			say("-----> Rebuilding with Go runtime metrics")
+			if missing := unmatched(patterns, r.app); len(missing) > 0 {
+				problem := printable("HMETRICS_PACKAGES: no program of the app matches " + strings.Join(missing, " "))
+				if r.require {
+					return 0, 0, 0, errors.New(problem)
+				}
+				say(" !     %s", problem)
+			}
 		}
-		if !mainOf(b.build).selected(patterns) {
+		if !r.program(b).selected(patterns) {
 			say("       %s stays as it is: HMETRICS_PACKAGES does not select it", r.title(b))
 			continue
 		}
@@ -169,35 +209,38 @@ next:
 	return all, nil
 }
 
-// own reports whether injection is meant for such a program: a Linux executable
-// of the app's own modules, or one that was built from a list of files, of which
-// the build information names no module.
+// program returns the program that a binary is.
+func (r rebuilder) program(b *binary) program {
+	return programOf(b.build, vendored(buildFlags{dir: r.modules[b.build.Main.Path]}))
+}
+
+// own reports whether a binary is a Linux executable of the app's own modules. go
+// test -c names the package of what it builds with a suffix.
 func (r rebuilder) own(b *binary) bool {
 	switch b.settings["-buildmode"] {
 	case "exe", "pie":
 	default:
 		return false
 	}
-	if b.settings["GOOS"] != "linux" || b.settings["-compiler"] != "gc" {
+	if b.settings["GOOS"] != "linux" || b.settings["-compiler"] != "gc" || strings.HasSuffix(b.build.Path, ".test") {
 		return false
 	}
-	if b.build.Path == commandLineArguments {
-		return true
-	}
-	// go test -c names the package that way.
-	if strings.HasSuffix(b.build.Path, ".test") {
-		return false
-	}
-	return r.modules[b.build.Main.Path] && within(b.build.Path, b.build.Main.Path)
+	p := r.program(b)
+	return p.own && (p.path == commandLineArguments || r.modules[p.module] != "")
 }
 
-// mainOf returns the main package of a program.
-func mainOf(b *debug.BuildInfo) mainPackage {
-	p := mainPackage{importPath: b.Path, relative: "."}
-	if b.Path != b.Main.Path {
-		p.relative = "./" + strings.TrimPrefix(b.Path, b.Main.Path+"/")
-	}
-	return p
+// modulesIn returns the directories of the modules in the tree of an app.
+func modulesIn(app string) map[string]string {
+	modules := make(map[string]string)
+	walkModule(app, func(name string) {
+		if filepath.Base(name) != "go.mod" {
+			return
+		}
+		if b, err := os.ReadFile(name); err == nil {
+			modules[modulePath(string(b))] = filepath.Dir(name)
+		}
+	})
+	return modules
 }
 
 // title returns the names of a program as the user knows them.
@@ -234,10 +277,19 @@ func (r rebuilder) make(b *binary, name string) error {
 		return err
 	}
 	b.made = filepath.Join(r.work, name)
+	said := filepath.Join(r.work, reasonFile)
+	os.Remove(said)
+	// The -toolexec in GOFLAGS has bin/toolexec find one of the user's own.
 	goflags := strings.TrimSpace(withoutBuildpack(getenv(r.env, "GOFLAGS")) + " -toolexec=" + r.toolexec)
-	// With require, a failure is the go command's, and tells the reason.
-	env = append(env, "GOFLAGS="+goflags, "HMETRICS_INJECT=require")
-	if _, err := r.goBuild(b.made, env, flags, b.build.Path); err != nil {
+	overlay, err := r.overlay(b)
+	if err != nil {
+		return err
+	}
+	flags = append([]string{"-toolexec=" + r.toolexec + " -rebuild " + r.work, "-overlay=" + overlay}, flags...)
+	if _, err := r.goBuild(b, b.made, append(env, "GOFLAGS="+goflags), flags); err != nil {
+		if reason, rerr := os.ReadFile(said); rerr == nil {
+			return errors.New(strings.TrimSpace(string(reason)))
+		}
 		return err
 	}
 	if v := inspect(b.made); !v.Linked || v.Injection != r.stage.id() {
@@ -269,7 +321,7 @@ func (r rebuilder) same(b *binary, content []byte) (flags, env []string, err err
 		if err := os.WriteFile(ref, content, 0o777); err != nil {
 			return nil, nil, err
 		}
-		if _, err := r.goBuild(ref, plain, try, b.build.Path); err != nil {
+		if _, err := r.goBuild(b, ref, plain, try); err != nil {
 			return nil, nil, fmt.Errorf("it cannot be built again: %w", err)
 		}
 		made, err := os.ReadFile(ref)
@@ -288,46 +340,52 @@ func (r rebuilder) same(b *binary, content []byte) (flags, env []string, err err
 			}
 		}
 	}
-	return nil, nil, errors.New("today's sources and settings make another binary than this one")
+	return nil, nil, errors.New("building it again from the sources and settings at hand makes another program")
 }
 
-// goBuild runs go build.
-func (r rebuilder) goBuild(out string, env, flags []string, pkg string) (string, error) {
-	return r.goRun(env, append(append([]string{"build", "-o", out}, flags...), pkg)...)
-}
-
-// goRun runs the go command in the app's directory. An error holds the line of
-// the messages that tells the reason.
-func (r rebuilder) goRun(env []string, args ...string) (string, error) {
-	cmd := exec.Command(r.gocmd, args...)
-	cmd.Dir = r.app
-	cmd.Env = setenv(r.env, append([]string{"PWD=" + r.app}, env...)...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		if line := reason(stderr.String()); line != "" {
-			return "", errors.New(line)
+// overlay returns a file for -overlay, with which the main package has one more
+// file. Without it the go command would take the package as the Go buildpack has
+// compiled it, without the hook, from its cache.
+func (r rebuilder) overlay(b *binary) (name string, err error) {
+	var overlay struct{ Replace map[string]string }
+	p := r.program(b)
+	if other := r.goflags()["-overlay"]; other != "" {
+		data, err := os.ReadFile(absolute(other, r.modules[p.module]))
+		if err == nil {
+			err = json.Unmarshal(data, &overlay)
 		}
-		return "", fmt.Errorf("go %s: %w", args[0], err)
+		if err != nil {
+			return "", fmt.Errorf("reading the -overlay of GOFLAGS: %w", err)
+		}
 	}
-	return strings.TrimSpace(stdout.String()), nil
+	if overlay.Replace == nil {
+		overlay.Replace = make(map[string]string)
+	}
+	source := filepath.Join(r.work, "overlay.go")
+	overlay.Replace[filepath.Join(r.modules[p.module], p.relative, "hmetrics_"+r.stage.id()+".go")] = source
+	data, err := json.Marshal(overlay)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(source, []byte("package main\n"), 0o666); err != nil {
+		return "", err
+	}
+	name = filepath.Join(r.work, "overlay.json")
+	return name, os.WriteFile(name, data, 0o666)
 }
 
-// reason returns the line of a go command's messages that tells why it failed,
-// without what bin/toolexec and step put before the reason.
-func reason(messages string) string {
-	for _, line := range strings.Split(messages, "\n") {
-		if !strings.HasPrefix(line, "hmetrics: ") {
-			continue
-		}
-		for _, before := range []string{"the metrics agent cannot be linked: ", "the metrics agent is not linked into "} {
-			if i := strings.Index(line, before); i >= 0 {
-				return line[i+len(before):]
-			}
-		}
-		return strings.TrimPrefix(line, "hmetrics: ")
+// goBuild builds the program that a binary is, in the directory of its module.
+func (r rebuilder) goBuild(b *binary, out string, env, flags []string) (string, error) {
+	if r.workspace != nil && !r.workspace[b.build.Main.Path] {
+		env = append(env[:len(env):len(env)], "GOWORK=off")
 	}
-	return oneLine(messages)
+	args := append(append([]string{"build", "-o", out}, flags...), b.build.Path)
+	return r.goRun(r.modules[b.build.Main.Path], env, args...)
+}
+
+func (r rebuilder) goRun(dir string, env []string, args ...string) (string, error) {
+	out, err := runGo(r.gocmd, dir, r.env, env, rebuildTimeout, args...)
+	return strings.TrimSpace(out), err
 }
 
 // replace puts the new program in the old one's place, each name in one move.

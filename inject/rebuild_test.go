@@ -107,7 +107,7 @@ func TestRecipe(t *testing.T) {
 func TestRecipeVendored(t *testing.T) {
 	_, program := goProgram(t, "")
 	dir := t.TempDir()
-	r := rebuilder{app: dir}
+	r := rebuilder{app: dir, modules: map[string]string{"example.com/app": dir}}
 	if err := os.Mkdir(filepath.Join(dir, "vendor"), 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestDifference(t *testing.T) {
 	// As injection leaves it, in an app that uses the agent as a library too.
 	injected := info()
 	injected.Deps = append(injected.Deps, &debug.Module{Path: buildpackModule, Version: "v9"}, &debug.Module{Path: "x"})
-	injected.Settings = append(injected.Settings, debug.BuildSetting{Key: injectionSetting, Value: "id"}, debug.BuildSetting{Key: offSetting, Value: "r"})
+	injected.Settings = append(injected.Settings, debug.BuildSetting{Key: injectionSetting, Value: "id"}, debug.BuildSetting{Key: destinations[0].setting, Value: "r"})
 	if d := difference(info(), withoutAgent(injected)); d != "" {
 		t.Errorf("what injection adds counts: %s", d)
 	}
@@ -222,22 +222,19 @@ func TestWithoutBuildpack(t *testing.T) {
 	}
 }
 
-func TestReason(t *testing.T) {
-	for _, tt := range []struct{ messages, want string }{
-		{"go: downloading a v1\n# m\n./main.go:1:1: undefined: x\n", "./main.go:1:1: undefined: x"},
-		{"go: x\nhmetrics: HMETRICS_INJECT is require, and the metrics agent cannot be linked: no network\n", "no network"},
-		{"# m\nhmetrics: the metrics agent is not linked into m: it is damaged\n", "m: it is damaged"},
-	} {
-		if got := reason(tt.messages); got != tt.want {
-			t.Errorf("got %q, want %q", got, tt.want)
-		}
-	}
-}
-
 func TestGoMinor(t *testing.T) {
 	for version, want := range map[string]int{"go1.18": 18, "go1.21.3": 21, "go1.26rc1": 26, "devel go1.27-abc": 1 << 20, "go2": 1 << 20} {
 		if got := goMinor(version); got != want {
 			t.Errorf("%s is %d, want %d", version, got, want)
 		}
 	}
+}
+
+func contains(list []string, s string) bool {
+	for _, e := range list {
+		if e == s {
+			return true
+		}
+	}
+	return false
 }

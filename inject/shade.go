@@ -1,10 +1,10 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -22,20 +22,87 @@ const (
 	shadedRegexp  = shadedRoot + "/regexp"
 )
 
-// shade fills the stage's directory shaded with a module that holds the agent
-// and the third-party packages under it, imports rewritten. The go command
-// fetches those through the app's own GOPROXY and checks them against our
-// go.sum, or finds them in the directory vendor that bin/package made.
-func (s stage) shade(g goTool) error {
-	if s.shadedWhole() {
+// A sourcePackage is a package of the agent, ours or of a module that we need.
+type sourcePackage struct{ path, dir, module, version string }
+
+// ours reports whether the package is of the staged module.
+func (p sourcePackage) ours() bool { return p.version == "" }
+
+// shaded returns the import path that the package gets.
+func (p sourcePackage) shaded() string {
+	path := p.path
+	if p.ours() {
+		path = strings.TrimPrefix(path, p.module+"/")
+	}
+	if path == regexpStandIn {
+		return shadedRegexp
+	}
+	return shadedRoot + "/" + path
+}
+
+// shade makes sure that the stage's directory shaded holds a module of the agent
+// and the third-party packages under it, imports rewritten.
+func (b builder) shade() error {
+	shaded := b.stage.path("shaded")
+	if isWhole(shaded) {
 		return nil
 	}
-	src := s.path("src")
+	pkgs, err := b.sourcePackages()
+	if err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(b.stage.dir, "shaded.*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	if err := rewrite(tmp, pkgs); err != nil {
+		return fmt.Errorf("staging the agent: %w", err)
+	}
+	modules, err := b.stage.moduleList(pkgs)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(tmp, "modules"), []byte(modules), 0o666); err != nil {
+		return err
+	}
+	// Language features that the go lines of the originals would switch on are not
+	// needed: what is staged compiles as Go 1.18.
+	if err := os.WriteFile(filepath.Join(tmp, "go.mod"), []byte("module "+shadedRoot+"\n\ngo 1.18\n"), 0o666); err != nil {
+		return err
+	}
+	sums, err := fileSums(tmp)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(tmp, sumsFile), []byte(sums), 0o666); err != nil {
+		return err
+	}
+	// What is there was damaged, by a crash or by the cache.
+	if err := os.RemoveAll(shaded); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, shaded); err != nil && !isWhole(shaded) {
+		return err
+	}
+	// Builds that were killed have left some.
+	old, _ := filepath.Glob(filepath.Join(b.stage.dir, "shaded.*.tmp"))
+	for _, dir := range old {
+		os.RemoveAll(dir)
+	}
+	return nil
+}
+
+// sourcePackages asks the go command for the agent's packages. It fetches the
+// modules through the app's own GOPROXY and checks them against our go.sum, or
+// finds them in the directory vendor that bin/package made.
+func (b builder) sourcePackages() ([]sourcePackage, error) {
+	src := b.stage.path("src")
 	mod := "-mod=readonly"
-	if exists(s.path("src", "vendor")) {
+	if exists(filepath.Join(src, "vendor")) {
 		mod = "-mod=vendor"
 	}
-	out, err := g.preflight(src, fetchTimeout, "list", mod, "-deps", "-f",
+	out, err := b.goCommand(src, moduleEnv, fetchTimeout, "list", mod, "-deps", "-f",
 		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}\t{{.Module.Path}}\t{{.Module.Version}}{{end}}", "./agent/onload", "./"+regexpStandIn)
 	if err != nil {
 		reason := err.Error()
@@ -47,156 +114,78 @@ func (s stage) shade(g goTool) error {
 		if strings.Contains(reason, "checksum mismatch") {
 			remedy = "GOPROXY serves other code than the agent was released with: build through another"
 		}
-		return fmt.Errorf("fetching its modules: %s: %s", reason, remedy)
+		return nil, fmt.Errorf("fetching the agent's modules: %s: %s", reason, remedy)
 	}
-	type pkg struct{ path, dir, module, version string }
-	var pkgs []pkg
-	var rewrites []string
-	module := ""
+	var pkgs []sourcePackage
 	for _, line := range strings.Split(out, "\n") {
-		f := strings.Split(line, "\t")
-		if len(f) != 4 {
-			continue
-		}
-		p := pkg{f[0], f[1], f[2], f[3]}
-		if p.version == "" {
-			module = p.module
-		}
-		pkgs = append(pkgs, p)
-	}
-	shaded := func(p pkg) string {
-		if p.path == module+"/"+regexpStandIn {
-			return shadedRegexp
-		}
-		return shadedRoot + "/" + strings.TrimPrefix(p.path, module+"/")
-	}
-	for _, p := range pkgs {
-		// Only an import declaration holds the whole path as one string.
-		rewrites = append(rewrites, `"`+p.path+`"`, `"`+shaded(p)+`"`)
-	}
-	own := strings.NewReplacer(rewrites...)
-	thirdParty := strings.NewReplacer(append(rewrites, `"regexp"`, `"`+shadedRegexp+`"`)...)
-
-	tmp, err := os.MkdirTemp(s.dir, "shaded.*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	for _, p := range pkgs {
-		rewrite := thirdParty
-		if p.module == module {
-			rewrite = own
-		}
-		if err := copySources(filepath.Join(tmp, strings.TrimPrefix(shaded(p), shadedRoot+"/")), p.dir, rewrite); err != nil {
-			return fmt.Errorf("staging %s: %w", p.path, err)
+		if f := strings.Split(line, "\t"); len(f) == 4 {
+			pkgs = append(pkgs, sourcePackage{f[0], f[1], f[2], f[3]})
 		}
 	}
-
-	sums, err := os.ReadFile(filepath.Join(src, "go.sum"))
-	if err != nil {
-		return err
-	}
-	version, err := s.version()
-	if err != nil {
-		return err
-	}
-	modules := []string{module + "\t" + version}
-	for _, p := range pkgs {
-		m := p.module + "\t" + p.version + "\t" + moduleSum(string(sums), p.module, p.version)
-		if p.version != "" && !contains(modules, m) {
-			modules = append(modules, m)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(tmp, "modules"), []byte(strings.Join(modules, "\n")+"\n"), 0o666); err != nil {
-		return err
-	}
-	// Language features that the go lines of the originals would switch on
-	// are not needed: what is staged compiles as Go 1.18.
-	gomod := "module " + shadedRoot + "\n\ngo 1.18\n"
-	if err := os.WriteFile(filepath.Join(tmp, "go.mod"), []byte(gomod), 0o666); err != nil {
-		return err
-	}
-	if err := writeFileSizes(tmp); err != nil {
-		return err
-	}
-	err = os.Rename(tmp, s.path("shaded"))
-	if err == nil || s.shadedWhole() {
-		return nil // or another go command was faster
-	}
-	// What is there was damaged, by a crash or by the cache.
-	if err := os.RemoveAll(s.path("shaded")); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp, s.path("shaded")); err == nil || s.shadedWhole() {
-		return nil
-	}
-	return err
-}
-
-// fileSizes lists the files of the directory shaded, "size path" in a line.
-const fileSizes = "files"
-
-func writeFileSizes(dir string) error {
-	var b strings.Builder
-	err := filepath.Walk(dir, func(name string, info os.FileInfo, err error) error {
-		if err == nil && info.Mode().IsRegular() {
-			fmt.Fprintf(&b, "%d %s\n", info.Size(), name[len(dir)+1:])
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, fileSizes), []byte(b.String()+"end\n"), 0o666)
-}
-
-// shadedWhole reports whether the directory shaded holds all that shade wrote.
-func (s stage) shadedWhole() bool {
-	b, err := os.ReadFile(s.path("shaded", fileSizes))
-	lines := strings.Split(string(b), "\n")
-	if err != nil || len(lines) < 2 || lines[len(lines)-2] != "end" {
-		return false
-	}
-	for _, line := range lines[:len(lines)-2] {
-		f := strings.SplitN(line, " ", 2)
-		if len(f) != 2 {
-			return false
-		}
-		info, err := os.Stat(s.path("shaded", f[1]))
-		if err != nil || strconv.FormatInt(info.Size(), 10) != f[0] {
-			return false
-		}
-	}
-	return true
+	return pkgs, nil
 }
 
 // usageFile is a file of envconfig that prints help, and alone needs
 // text/template: a second of every app's first build for nothing.
 const usageFile = "envconfig/usage.go"
 
-// copySources copies the Go files of one package, for every platform.
-func copySources(dst, src string, rewrite *strings.Replacer) error {
-	if err := os.MkdirAll(dst, 0o777); err != nil {
-		return err
+// rewrite copies the packages' Go files, for every platform, into dir.
+func rewrite(dir string, pkgs []sourcePackage) error {
+	// Only an import declaration holds the whole path as one string.
+	var paths []string
+	for _, p := range pkgs {
+		paths = append(paths, `"`+p.path+`"`, `"`+p.shaded()+`"`)
 	}
-	entries, err := os.ReadDir(src)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") ||
-			strings.HasSuffix(filepath.Join(dst, e.Name()), usageFile) {
-			continue
+	ours := strings.NewReplacer(paths...)
+	thirdParty := strings.NewReplacer(append(paths, `"regexp"`, `"`+shadedRegexp+`"`)...)
+	for _, p := range pkgs {
+		imports := thirdParty
+		if p.ours() {
+			imports = ours
 		}
-		b, err := os.ReadFile(filepath.Join(src, e.Name()))
+		to := filepath.Join(dir, strings.TrimPrefix(p.shaded(), shadedRoot+"/"))
+		if err := os.MkdirAll(to, 0o777); err != nil {
+			return err
+		}
+		files, err := os.ReadDir(p.dir)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dst, e.Name()), []byte(rewrite.Replace(string(b))), 0o666); err != nil {
-			return err
+		for _, f := range files {
+			name := filepath.Join(p.dir, f.Name())
+			if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.HasSuffix(to+"/"+f.Name(), usageFile) {
+				continue
+			}
+			b, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(to, f.Name()), []byte(imports.Replace(string(b))), 0o666); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// moduleList returns the packages' modules in the form that importConfig.describe
+// takes, a line each, the buildpack's own first.
+func (s stage) moduleList(pkgs []sourcePackage) (string, error) {
+	sums, err := os.ReadFile(s.path("src", "go.sum"))
+	if err != nil {
+		return "", err
+	}
+	version, err := s.version()
+	if err != nil {
+		return "", err
+	}
+	list := buildpackModule + "\t" + version + "\n"
+	for _, p := range pkgs {
+		if m := p.module + "\t" + p.version + "\t" + moduleSum(string(sums), p.module, p.version) + "\n"; !p.ours() && !strings.Contains(list, m) {
+			list += m
+		}
+	}
+	return list, nil
 }
 
 // moduleSum returns the hash of a module version from the text of a go.sum.
@@ -210,23 +199,40 @@ func moduleSum(sums, module, version string) string {
 	return ""
 }
 
-// modules returns what shade wrote for importConfig.describe.
+// sumsFile, in the directory shaded, lists the files there and their hashes.
+const sumsFile = "sums"
+
+func fileSums(dir string) (string, error) {
+	var sums strings.Builder
+	err := filepath.Walk(dir, func(name string, info os.FileInfo, err error) error {
+		if err != nil || info.IsDir() {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is no regular file", name)
+		}
+		if name == filepath.Join(dir, sumsFile) {
+			return nil
+		}
+		b, err := os.ReadFile(name)
+		fmt.Fprintf(&sums, "%x %s\n", sha256.Sum256(b), name[len(dir)+1:])
+		return err
+	})
+	return sums.String(), err
+}
+
+// isWhole reports whether the directory shaded holds just what shade wrote.
+func isWhole(shaded string) bool {
+	have, err := fileSums(shaded)
+	if err != nil {
+		return false
+	}
+	want, err := os.ReadFile(filepath.Join(shaded, sumsFile))
+	return err == nil && have == string(want)
+}
+
+// modules returns what moduleList returned.
 func (s stage) modules() ([]string, error) {
 	b, err := os.ReadFile(s.path("shaded", "modules"))
 	return strings.Split(strings.TrimSpace(string(b)), "\n"), err
-}
-
-// version returns the buildpack's version as a module version.
-func (s stage) version() (string, error) {
-	const file, key = "buildpack.toml", "version = "
-	b, err := os.ReadFile(s.path("src", file))
-	if err != nil {
-		return "", err
-	}
-	for _, line := range strings.Split(string(b), "\n") {
-		if strings.HasPrefix(line, key) {
-			return "v" + strings.Trim(line[len(key):], `" `), nil
-		}
-	}
-	return "", fmt.Errorf("%s: no line %q", file, key+`"…"`)
 }

@@ -8,16 +8,14 @@ import (
 )
 
 // A stage is the directory that bin/compile fills and that everything else
-// here works in. Its name is the injection ID: a hash of all that decides what
-// injection does, so that nothing in a stage is ever stale.
+// here works in. Its name is the injection ID: a hash of all that a link depends
+// on, so that nothing in a stage is ever stale.
 //
-//	src/         sources of the agent and of this command, with go.mod and go.sum
+//	src/         sources of the agent and of what a step runs, with go.mod and go.sum
 //	packages     HMETRICS_PACKAGES
 //	inject-HOST  this command, built on first use for the build machine HOST
 //	shaded/      the agent and its modules under import paths of their own
 //	listings/    where the go command keeps their archives, per build flags
-//	runs/        what was decided for each go command
-//	said/        which go commands have been told why the agent is not linked
 type stage struct{ dir string }
 
 func openStage(dir string) (stage, error) {
@@ -67,4 +65,19 @@ func writeFile(name string, data []byte) error {
 		os.Remove(f.Name())
 	}
 	return err
+}
+
+// version returns the buildpack's version as a module version.
+func (s stage) version() (string, error) {
+	const file, key = "buildpack.toml", "version = "
+	b, err := os.ReadFile(s.path("src", file))
+	if err != nil {
+		return "", err
+	}
+	for _, line := range strings.Split(string(b), "\n") {
+		if strings.HasPrefix(line, key) {
+			return "v" + strings.Trim(line[len(key):], "\" "), nil
+		}
+	}
+	return "", fmt.Errorf("%s: no line %q", file, key+`"…"`)
 }

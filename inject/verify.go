@@ -1,18 +1,27 @@
-//go:build !toolexec
-
 package main
 
 import (
 	"bytes"
 	"debug/buildinfo"
 	"encoding/json"
-	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
 	"strings"
 )
+
+func init() { commands["verify"] = func(args []string) error { return verify(args, os.Stdout) } }
+
+const verifyUsage = `usage: inject verify [-json] BINARY…
+
+Tells of each binary whether the buildpack has linked the metrics agent into it.
+The exit status is 0 if all of them report through the agent, 1 if not, and 2 if
+the command line is wrong.
+
+	inject verify bin/web bin/worker
+`
 
 // A verdict is what can be said about a binary.
 type verdict struct {
@@ -22,30 +31,50 @@ type verdict struct {
 	Version   string            `json:"version,omitempty"`   // of the buildpack
 	Injection string            `json:"injection,omitempty"` // the injection ID
 	Off       string            `json:"off,omitempty"`       // the package that reports in the agent's place
+	Reporter  string            `json:"reporter,omitempty"`  // without the agent: a package that reports
 	Modules   map[string]string `json:"modules,omitempty"`   // versions of the third-party code inside the agent
 	Problem   string            `json:"problem,omitempty"`   // why nothing can be said
 }
 
-// verify says for each binary whether the agent is linked. It returns an error
-// unless every one reports.
+// verify says for each binary whether the agent is linked. It fails unless every
+// one reports.
 func verify(args []string, w io.Writer) error {
-	asJSON := len(args) > 0 && (args[0] == "-json" || args[0] == "--json")
-	if asJSON {
-		args = args[1:]
+	flags := flag.NewFlagSet("inject verify", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	asJSON := flags.Bool("json", false, "")
+	version := flags.Bool("version", false, "")
+	var names []string
+	for len(args) > 0 {
+		switch err := flags.Parse(args); {
+		case err == flag.ErrHelp:
+			fmt.Fprint(w, verifyUsage)
+			return nil
+		case err != nil:
+			return usageError(fmt.Sprintf("inject verify: %v\n%s", err, verifyUsage))
+		}
+		// A flag may come after a name too.
+		if args = flags.Args(); len(args) > 0 {
+			names, args = append(names, args[0]), args[1:]
+		}
 	}
-	if len(args) == 0 {
-		return errors.New("usage: inject verify [-json] BINARY…")
+	if *version {
+		info, _ := debug.ReadBuildInfo()
+		fmt.Fprintln(w, info.Main.Version)
+		return nil
+	}
+	if len(names) == 0 {
+		return usageError(verifyUsage)
 	}
 	var verdicts []verdict
 	reporting := 0
-	for _, name := range args {
+	for _, name := range names {
 		v := inspect(name)
 		verdicts = append(verdicts, v)
 		if v.Reports {
 			reporting++
 		}
 	}
-	if asJSON {
+	if *asJSON {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(verdicts); err != nil {
@@ -56,8 +85,8 @@ func verify(args []string, w io.Writer) error {
 			fmt.Fprintln(w, v)
 		}
 	}
-	if reporting < len(args) {
-		return fmt.Errorf("%d of %d binaries report through the agent", reporting, len(args))
+	if reporting < len(names) {
+		return fmt.Errorf("%d of %d binaries report through the agent", reporting, len(names))
 	}
 	return nil
 }
@@ -66,38 +95,70 @@ func verify(args []string, w io.Writer) error {
 // leaves that in place; a packer does not.
 func inspect(name string) verdict {
 	v := verdict{Binary: name}
-	info, err := buildinfo.ReadFile(name)
-	if err != nil {
-		v.Problem = fmt.Sprintf("cannot tell: reading its build information: %v", err)
+	switch file, err := os.Stat(name); {
+	case os.IsNotExist(err):
+		v.Problem = "there is no such file"
+		return v
+	case err == nil && !file.Mode().IsRegular():
+		v.Problem = "it is no regular file"
 		return v
 	}
-	v.Injection, v.Off = setting(info, injectionSetting), setting(info, offSetting)
+	info, err := buildinfo.ReadFile(name)
+	if err != nil {
+		v.Problem = "it has no Go build information: it is no Go program, or it was packed"
+		return v
+	}
+	v.Injection = setting(info, injectionSetting)
 	if v.Injection == "" {
+		for _, d := range destinations {
+			for _, path := range d.reporters {
+				if found, _ := holds(name, path+"."); found && v.Reporter == "" {
+					v.Reporter = path
+				}
+			}
+		}
 		return v
 	}
 	// The build information is a claim. The agent's functions are the thing.
-	b, err := os.ReadFile(name)
-	if err != nil {
-		v.Problem = fmt.Sprintf("cannot tell: %v", err)
+	switch found, err := holds(name, shadedOnload); {
+	case err != nil:
+		v.Problem = err.Error()
 		return v
-	}
-	if !bytes.Contains(b, []byte(shadedOnload)) {
+	case !found:
 		v.Problem = "its build information claims the agent, but the agent is not in it"
 		return v
+	}
+	for _, d := range destinations {
+		if other := setting(info, d.setting); other != "" {
+			v.Off = other
+		}
 	}
 	v.Linked, v.Reports = true, v.Off == ""
 	v.Version, v.Modules = agentModules(info)
 	return v
 }
 
-// setting returns a setting of the build information, or "".
-func setting(b *debug.BuildInfo, key string) string {
-	for _, s := range b.Settings {
-		if s.Key == key {
-			return s.Value
-		}
+// holds reports whether the text is somewhere in the file.
+func holds(name, text string) (bool, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return false, err
 	}
-	return ""
+	defer f.Close()
+	buf := make([]byte, 1<<20)
+	for kept := 0; ; {
+		n, err := io.ReadFull(f, buf[kept:])
+		if bytes.Contains(buf[:kept+n], []byte(text)) {
+			return true, nil
+		}
+		if err != nil {
+			if err == io.EOF || err == io.ErrUnexpectedEOF {
+				err = nil
+			}
+			return false, err
+		}
+		kept = copy(buf, buf[len(buf)-len(text):])
+	}
 }
 
 // agentModules returns the versions of the modules that describe added.
@@ -125,14 +186,17 @@ func splitDeps(info *debug.BuildInfo) (app, added []*debug.Module) {
 }
 
 func (v verdict) String() string {
+	name := printable(v.Binary)
 	switch {
 	case v.Problem != "":
-		return v.Binary + ": " + v.Problem
+		return name + ": cannot tell: " + v.Problem
+	case v.Reporter != "":
+		return name + ": no agent, but " + v.Reporter + ", which reports by itself"
 	case !v.Linked:
-		return v.Binary + ": no agent"
+		return name + ": no agent"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: agent %s, injection %s, with", v.Binary, v.Version, v.Injection)
+	fmt.Fprintf(&b, "%s: agent %s, injection %s, with", name, v.Version, v.Injection)
 	for i, path := range sortedKeys(v.Modules) {
 		if i > 0 {
 			b.WriteByte(',')

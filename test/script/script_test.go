@@ -109,7 +109,7 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // exported are the variables that bin/compile hands on.
-var exported = []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT", "HMETRICS_DEBUG"}
+var exported = []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT"}
 
 // buildpack runs bin/detect and bin/compile on $APP and then, as the platform
 // does before it runs the next buildpack, sources export: what it sets is set

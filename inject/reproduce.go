@@ -1,5 +1,3 @@
-//go:build !toolexec
-
 package main
 
 import (
@@ -104,7 +102,8 @@ func (r rebuilder) recipe(b *binary) (flags, env []string) {
 		flags = append(flags, "-buildvcs=false")
 	}
 	// heroku/go's own rule.
-	if dir, err := os.Stat(filepath.Join(r.app, "vendor")); err == nil && dir.IsDir() {
+	module := r.modules[b.build.Main.Path]
+	if dir, err := os.Stat(filepath.Join(r.app, "vendor")); err == nil && dir.IsDir() && module == filepath.Clean(r.app) {
 		if sum, err := os.Stat(filepath.Join(r.app, "go.sum")); err == nil && sum.Size() > 0 {
 			flags = append(flags, "-mod=vendor")
 		}
@@ -173,7 +172,11 @@ func withoutAgent(b *debug.BuildInfo) *debug.BuildInfo {
 	out := *b
 	out.Settings = nil
 	for _, s := range b.Settings {
-		if s.Key != injectionSetting && s.Key != offSetting {
+		ours := s.Key == injectionSetting
+		for _, d := range destinations {
+			ours = ours || s.Key == d.setting
+		}
+		if !ours {
 			out.Settings = append(out.Settings, s)
 		}
 	}

@@ -1,0 +1,145 @@
+#!/bin/sh
+# What bin/toolexec does with a main package, of which it has all variables:
+#
+# - The package is compiled with one more import, the hook: a package without
+#   imports, compiled on the spot.
+# - The link step is given the hook, with which the program is as if nothing had
+#   been added. Then command inject, built on first use, puts a hook that imports
+#   the agent in its place, or says why not (inject/link.go).
+#
+# shellcheck disable=SC2086,SC2154 # chain is a program and its arguments
+
+# The declarations are those of the hook that imports the agent (inject/hook.go).
+hook_source='package hook
+
+var linked int
+
+func init() { linked++ }'
+
+parent="$(tr '\0' ' ' 2>/dev/null <"/proc/$PPID/cmdline") "
+id=${HMETRICS_STAGE##*/}
+host=${1%/*} && host=${host##*/} # inject runs on the build machine, whatever the app is built for
+inject=${rebuild:-$HMETRICS_STAGE}/inject-$host
+uncached=true hooked=''
+children="$0 -ours" # -toolexec of the go commands that compile inject and the agent
+[ -z "$rebuild" ] || children=''
+
+# rewritten COMMAND [ARG...]: run COMMAND, with the hook if hooked is set. If
+# uncached is set, the build ID loses its first character: the go command caches
+# nothing whose build ID is not the one that it gave, and makes it anew in the
+# next build (updateBuildID in cmd/go/internal/work/buildid.go).
+rewritten() {
+	n=$# was=''
+	while [ "$n" -gt 0 ]; do
+		case $uncached$was:$1 in
+		*-importcfg:*) set -- "$@" "$1$hooked" ;;
+		true-buildid:*) set -- "$@" "${1#?}" ;;
+		true*:-buildid=*) set -- "$@" "-buildid=${1#-buildid=?}" ;;
+		*) set -- "$@" "$1" ;;
+		esac
+		was=$1
+		shift
+		n=$((n - 1))
+	done
+	exec "$@"
+}
+
+# without REASON TOOL [ARG...]: run the step without the agent and say why, or
+# fail it. Of a reason in lines the last one counts.
+without() {
+	reason=$(echo "$1" | tail -n 1)
+	shift
+	[ -z "$rebuild" ] || echo "$reason" >"$rebuild/reason"
+	[ -z "$rebuild" ] || exit 1
+	if [ "$mode" = require ]; then
+		echo "hmetrics: HMETRICS_INJECT is require, and the metrics agent cannot be linked into ${TOOLEXEC_IMPORTPATH%% *}: $reason" >&2
+		exit 1
+	fi
+	echo "hmetrics: the metrics agent is not linked into ${TOOLEXEC_IMPORTPATH%% *}: $reason" >&2
+	rewritten $chain "$@"
+}
+
+# hook COMPILER: compile the hook, in the step's own directory, and make the
+# import config that has it.
+hook() {
+	printf '%s\n' "$hook_source" >"$dir/hmetrics.hook.go" &&
+		"$1" -o "$dir/hmetrics.hook.a" -p hmetrics.injected/hook -trimpath "$dir=>hmetrics.injected/hook" \
+			-pack $shared "$dir/hmetrics.hook.go" &&
+		{ cat "$config" && echo "packagefile hmetrics.injected/hook=$dir/hmetrics.hook.a"; } >"$config.hmetrics"
+}
+
+# in_config PACKAGE: whether the step's import config has the package.
+in_config() { grep -qs "^packagefile $1=" "$config"; }
+
+# ready: whether inject is there, runs, and is of this stage.
+ready() { [ -f "$inject" ] && [ -x "$inject" ] && [ "$("$inject" id 2>/dev/null)" = "$id" ]; }
+
+# build TOOL: build inject, by the toolchain that builds the app and under the
+# same tool IDs, so that what both need of the standard library is compiled once.
+# A wrong guess about -trimpath costs time, nothing else. One step builds, the
+# others wait.
+build() (
+	go=${1%/pkg/tool/*}/bin/go trimpath=''
+	[ -x "$go" ] || { echo "no go command at $go beside $1" && exit 1; }
+	[ -d "$HMETRICS_STAGE" ] || { echo "$HMETRICS_STAGE has gone: build again" && exit 1; }
+	cd "$HMETRICS_STAGE/src/inject" && set +f || exit
+	case $GOFLAGS$parent in *-trimpath*) trimpath=-trimpath ;; esac
+	exec 9<"$HMETRICS_STAGE" && flock -w 600 9 2>/dev/null
+	ready || { rm -rf "$inject" "$inject".* &&
+		GOFLAGS=-mod=readonly GO111MODULE=on GOWORK=off GOTOOLCHAIN=local GOOS=${host%_*} GOARCH=${host#*_} CGO_ENABLED=0 \
+			"$go" build -buildvcs=false $trimpath -ldflags="-s -w -X main.stageID=$id" -toolexec="$children" -o "$inject.$$" . 9<&- &&
+		mv -f "$inject.$$" "$inject"; }
+)
+
+case "$* " in
+*" -p net/http "*)
+	# Now there is all that inject and the agent are made of. Make them for the
+	# link, beside the app's own steps. Under PGO the agent's flags are not known.
+	$chain "$@" || exit
+	case "$GOOS $parent$*" in
+	*" -pgoprofile"*) ;;
+	"linux "*" build "* | "linux "*" install "* | "linux "*" run "*)
+		{ build "$1" && "$inject" prepare "$children" "$chain" "$PPID" "$1"; } </dev/null >/dev/null 2>&1 &
+		;;
+	esac
+	exit 0
+	;;
+esac
+
+config='' shared='' was=''
+for arg; do
+	case $was:$arg in
+	-importcfg:*) config=$arg ;;
+	*:-shared | *:-buildmode=pie | *:-buildmode=c-*) shared=-shared ;;
+	esac
+	was=$arg
+done
+dir=${config%/*}
+
+if [ "${1##*/}" = compile ]; then
+	# The driver of a test is no program. With -linkshared no package can be added;
+	# the link says so, and also if the app has such a package of its own.
+	case " $* " in *"/_testmain."* | *" -linkshared "*) pass "$@" ;; esac
+	if [ -z "$config" ] || in_config hmetrics.injected/hook || ! supported "$1"; then pass "$@"; fi
+	problem=$({ hook "$1" && printf 'package main\n\nimport _ "hmetrics.injected/hook"\n' >"$dir/hmetrics.go"; } 2>&1) ||
+		without "the hook cannot be compiled: $problem" "$@"
+	hooked=.hmetrics uncached=''
+	rewritten $chain "$@" "$dir/hmetrics.go"
+fi
+
+# Tests have no agent.
+! in_config testing/internal/testdeps || pass "$@"
+if ! supported "$1"; then
+	uncached='' answer=${answer#* version }
+	without "${answer%% *} is too old, Go 1.18 is the oldest that works: raise the go line in go.mod" "$@"
+fi
+if ! in_config hmetrics.injected/hook && grep -qs hmetrics.injected/hook "$arg"; then
+	hook "${1%/*}/compile" || exit
+	hooked=.hmetrics
+fi
+if ! ready; then
+	problem=$(build "$1" 2>&1)
+	ready || without "the injector cannot be built: ${problem:-$("$inject" id 2>&1)}" "$@"
+fi
+uncached=''
+rewritten "$inject" link "$children" "$chain" "$PPID" "$@"

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime/debug"
+	"strings"
+	"testing"
+)
+
+func TestSelected(t *testing.T) {
+	web := program{path: "example.com/app/v2/cmd/web", relative: "./cmd/web"}
+	root := program{path: "example.com/app/v2", relative: "."}
+	tests := []struct {
+		pattern string
+		p       program
+		want    bool
+	}{
+		{"./cmd/web", web, true},
+		{"./cmd/web/", web, true},
+		{"./cmd/...", web, true},
+		{"./...", web, true},
+		{"./...", root, true},
+		{".", root, true},
+		{".", web, false},
+		{"./cmd", web, false},
+		{"./cmd/we", web, false},
+		{"./cmd/we...", web, true},
+		{"example.com/app/v2/cmd/web", web, true},
+		{"example.com/app/...", web, true},
+		{"example.com/app/v2/...", root, true},
+		{"examplexcom/app/...", web, false},
+		{"...", web, true},
+		{"./.../web", web, true},
+		{".../cmd/...", web, true},
+		{"example.com/.../cmd/...", web, true},
+		{"./cmd/we.../...", web, true},
+		{".../...", web, true},
+		{"......", root, true},
+		{".../cmd", web, false},
+		{"./.../w", web, false},
+		{"./.../web", root, false},
+		{"cmd/web", web, false},
+		{"*", web, false},
+	}
+	for _, test := range tests {
+		if got := test.p.selected([]string{"other", test.pattern}); got != test.want {
+			t.Errorf("%q selects %s: %v, want %v", test.pattern, test.p.relative, got, test.want)
+		}
+	}
+	if !web.selected(nil) {
+		t.Error("no pattern does not select all")
+	}
+}
+
+// Trying each place for each wildcard would not end.
+func TestMatchesInOnePass(t *testing.T) {
+	if matches(strings.Repeat("a...", 1000)+"b", strings.Repeat("a", 100000)) {
+		t.Error("matches")
+	}
+}
+
+func TestProgramOf(t *testing.T) {
+	const app = "example.com/app"
+	vcs := []debug.BuildSetting{{Key: "vcs", Value: "git"}}
+	devel := debug.Module{Path: app, Version: "(devel)"}
+	tests := []struct {
+		what     string
+		info     debug.BuildInfo
+		vendored bool
+		relative string
+		own      bool
+	}{
+		{"the root of a module", debug.BuildInfo{Path: app, Main: devel}, false, ".", true},
+		{"a command", debug.BuildInfo{Path: app + "/cmd/web", Main: devel}, false, "./cmd/web", true},
+		{"a package that is called vendor", debug.BuildInfo{Path: app + "/cmd/vendor", Main: devel}, true, "./cmd/vendor", true},
+		{"with a version of the repository", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1.2.3"}, Settings: vcs}, false, ".", true},
+		{"of the module cache", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1.2.3", Sum: "h1:x"}}, false, ".", false},
+		{"vendored", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1.2.3"}}, true, ".", false},
+		{"replaced by a directory", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1", Replace: &debug.Module{Path: "./app"}}}, false, ".", true},
+		{"replaced by a module", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1", Replace: &debug.Module{Path: "x", Version: "v2", Sum: "h1:x"}}}, false, ".", false},
+		{"replaced by a directory and vendored", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1", Replace: &debug.Module{Path: "./app"}}}, true, ".", false},
+		{"a list of files", debug.BuildInfo{Path: commandLineArguments}, false, "./" + commandLineArguments, true},
+		{"in GOPATH", debug.BuildInfo{Path: "example.com/web"}, false, "./example.com/web", true},
+		{"in GOPATH and vendored", debug.BuildInfo{Path: "example.com/web/vendor/example.com/tool"}, false, "./example.com/web/vendor/example.com/tool", false},
+		{"one of Go's own", debug.BuildInfo{Path: "cmd/vet"}, false, "./cmd/vet", false},
+	}
+	for _, test := range tests {
+		p := programOf(&test.info, test.vendored)
+		if p.own != test.own || p.relative != test.relative || p.path != test.info.Path {
+			t.Errorf("a program %s: %+v, want own %v, relative %s", test.what, p, test.own, test.relative)
+		}
+	}
+}
+
+func TestUnmatched(t *testing.T) {
+	app := t.TempDir()
+	for name, content := range map[string]string{
+		"go.mod":                            "module example.com/app",
+		"cmd/web/main.go":                   "// Command web.\npackage main // here\n",
+		"cmd/vendor/main.go":                "package main\n",
+		"lib/lib.go":                        "package lib\n",
+		"services/api/go.mod":               "module example.com/api // of its own\n",
+		"services/api/main.go":              "package main\n",
+		"vendor/modules.txt":                "",
+		"vendor/example.com/tool/main.go":   "package main\n",
+		"testdata/main.go":                  "package main\n",
+		"cmd/only_tests/only_tests_test.go": "package main\n",
+	} {
+		name = filepath.Join(app, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	patterns := strings.Fields("./cmd/web ./cmd/vendor example.com/api example.com/... ./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests")
+	want := strings.Fields("./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests")
+	if got := unmatched(patterns, app); !reflect.DeepEqual(got, want) {
+		t.Errorf("patterns that match nothing: %q, want %q", got, want)
+	}
+	if root := appRoot(filepath.Join(app, "services", "api")); root != app {
+		t.Errorf("the root of the app is %s, want %s", root, app)
+	}
+	if p := programIn(filepath.Join(app, "services", "api")); p.path != "example.com/api" || p.relative != "." || !p.own {
+		t.Errorf("the program in services/api: %+v", p)
+	}
+	if p := programIn(filepath.Join(app, "cmd", "web")); p.path != "example.com/app/cmd/web" || p.relative != "./cmd/web" {
+		t.Errorf("the program in cmd/web: %+v", p)
+	}
+}
