@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // A dyno is a program that runs as one with the labs flag would, or without.

@@ -87,6 +87,7 @@ func (l *lab) prepare(ctx context.Context, root string) error {
 		"TMPDIR="+filepath.Join(l.tmp, "tmp"),
 		"GOENV=off",
 		"GOFLAGS=",
+		"GOWORK=off", // the checkout's does not list the module that pins Orchestrion
 		"GOTOOLCHAIN=local",
 		"GOTELEMETRY=off",
 		"LC_ALL=C",

@@ -1,4 +1,4 @@
-// Package browser looks at the page of test/endpoint in a real browser, while real
+// Package browser looks at the page of agent/endpoint in a real browser, while real
 // processes report.
 package browser
 
@@ -126,7 +126,7 @@ func TestTry(t *testing.T) {
 func TestHostile(t *testing.T) {
 	b := open(t)
 	name := `</h2><script>alert(1)</script><img src=x onerror=alert(2)>`
-	found := command(t, "./test/endpoint/serve", []string{"--", name, "javascript:alert(3)"},
+	found := command(t, "./test/serve", []string{"--", name, "javascript:alert(3)"},
 		`^page: (http://127\.0\.0\.1:\d+/)$`, `<img.*HEROKU_METRICS_URL=(http://127\.0\.0\.1:\d+/[0-9a-f]+)$`)
 	post := func(contentType, body string) {
 		t.Helper()

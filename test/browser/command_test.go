@@ -27,6 +27,7 @@ func command(t *testing.T, pkg string, args []string, want ...string) (found [][
 	binary := filepath.Join(t.TempDir(), filepath.Base(pkg))
 	build := exec.Command("go", "build", "-o", binary, pkg)
 	build.Dir = root
+	build.Env = append(os.Environ(), "GOWORK=") // these tests run with GOWORK=off
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 func ours(t testing.TB) *sampler {

@@ -21,15 +21,17 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-// buildInject builds command inject, for scenarios that call it by hand.
-func buildInject(dir string) error {
-	cmd := exec.Command("go", "build", "-o", dir, "../../inject")
-	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
+// buildInject builds command inject of the checkout root, for scenarios that call
+// it by hand.
+func buildInject(dir, root string) error {
+	cmd := exec.Command("go", "build", "-o", dir, "./inject")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("building inject: %w\n%s", err, out)
@@ -53,7 +55,7 @@ func params(t *testing.T) testscript.Params {
 		t.Fatal(err)
 	}
 	tools := t.TempDir()
-	if err := buildInject(tools); err != nil {
+	if err := buildInject(tools, root); err != nil {
 		t.Fatal(err)
 	}
 	return testscript.Params{
@@ -243,6 +245,7 @@ func cmdToolchain(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: toolchain VERSION")
 	}
 	cmd := exec.Command("go", "env", "GOROOT")
+	cmd.Dir = ts.Getenv("WORK") // an older release cannot read the checkout's go.work
 	cmd.Env = append(os.Environ(), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN="+args[0])
 	out, err := cmd.Output()
 	if err != nil {

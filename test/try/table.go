@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // A table shows reports as they arrive, a line for each.

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint/page"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
 const (

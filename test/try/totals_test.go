@@ -15,8 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint/page"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
 // buildTotals builds a program in testdata/totals.txtar and returns its path.

@@ -15,9 +15,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint/page"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
 // grace is how long the app may take to stop.

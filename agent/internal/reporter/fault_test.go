@@ -26,7 +26,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // A faultCase injects a fault between a reporter and an endpoint, over real

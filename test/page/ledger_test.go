@@ -3,7 +3,7 @@ package page
 import (
 	"testing"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // A reporter makes documents as real ones do, of a process whose counters it

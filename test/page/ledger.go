@@ -3,7 +3,7 @@ package page
 import (
 	"math"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // Counters are the two counters of a process: what a report brings, or what has

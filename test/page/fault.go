@@ -1,6 +1,6 @@
 package page
 
-import "github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+import "github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 
 // A choice is a fault that the page has a button for.
 type choice struct {

@@ -21,7 +21,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // MaxProcesses is how many processes a Page shows.

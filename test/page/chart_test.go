@@ -10,7 +10,7 @@ import (
 
 	chart "github.com/wcharczuk/go-chart/v2"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // elements returns what an SVG consists of, or fails if it is not well formed.

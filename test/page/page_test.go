@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 const good = `{"counters":{"go.gc.collections":2,"go.gc.pause.ns":345},` +

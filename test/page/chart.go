@@ -12,7 +12,7 @@ import (
 
 	chart "github.com/wcharczuk/go-chart/v2"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // A figure is a chart of each process: one metric, or two of the same unit.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 // A part is a piece of the page that changes: the content of the element with

@@ -1,4 +1,5 @@
-// Package endpoint stands in for Heroku's language metrics service.
+// Package endpoint stands in for Heroku's language metrics service, for use in
+// tests. It is to the agent what net/http/httptest is to an HTTP client.
 //
 // A Server listens on a real socket and is strict about what it is sent: the
 // method, the content type, the shape of the document and its exact set of

@@ -3,7 +3,7 @@ package page
 import (
 	"testing"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
 func filled(n int) *history {

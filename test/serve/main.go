@@ -2,7 +2,7 @@
 // its page, for apps that are started elsewhere: by hand, in a container, on a
 // staging machine.
 //
-//	go run ./test/endpoint/serve [flags] [PROCESS...]
+//	go run ./test/serve [flags] [PROCESS...]
 //
 // For each process it prints the HEROKU_METRICS_URL to set. Each needs its own: the
 // counts of two that share one cannot be told apart. Both addresses are on loopback
@@ -21,8 +21,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint/page"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
 func main() {
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
-		fmt.Fprint(stderr, "usage: go run ./test/endpoint/serve [flags] [PROCESS...]\n\n")
+		fmt.Fprint(stderr, "usage: go run ./test/serve [flags] [PROCESS...]\n\n")
 		fs.PrintDefaults()
 	}
 	addr := fs.String("addr", "127.0.0.1:0", "take reports at this `address`; :9000 takes them from other machines, too")

@@ -1,6 +1,6 @@
 package page
 
-import "github.com/hmetrics/heroku-buildpack-go-metrics/test/endpoint"
+import "github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 
 // Bounds of what is kept of one process.
 const (

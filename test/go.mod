@@ -1,0 +1,18 @@
+module github.com/hmetrics/heroku-buildpack-go-metrics/test
+
+go 1.26.0
+
+require (
+	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
+	github.com/rogpeppe/go-internal v1.16.0
+	github.com/wcharczuk/go-chart/v2 v2.1.2
+)
+
+require (
+	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
+	golang.org/x/image v0.48.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+	golang.org/x/tools v0.52.0 // indirect
+)
+
+replace github.com/hmetrics/heroku-buildpack-go-metrics => ../
