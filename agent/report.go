@@ -87,8 +87,8 @@ func (e HerokuMetricsURLUnset) Fatal() bool { return true }
 // If that does not help, ef is called with the error. Only one call to ef
 // happens at a time; reports are delayed or dropped, never piled up, if one
 // takes longer than the interval, and no counts are lost by it. Reporting
-// goes on if ef returns nil; it ends if ef returns an error, and Report
-// returns an error that wraps it. A nil ef is allowed.
+// goes on if ef returns nil; if ef returns an error it ends, and Report returns
+// nil. A nil ef is allowed.
 //
 // When the context is canceled, one last attempt is made to deliver what is
 // pending. It takes at most two seconds, then Report returns nil. A program

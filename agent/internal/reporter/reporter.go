@@ -35,7 +35,7 @@ type Options struct {
 	Config   Config
 
 	// Failed hears of every report that failed, one at a time. If it returns
-	// an error, so does Run. It may be nil.
+	// an error, reporting ends. It may be nil.
 	Failed func(error) error
 	// Delivered hears of every report that was acknowledged. It may be nil.
 	Delivered func()
@@ -109,10 +109,10 @@ func (r *Reporter) leave(t *turn) {
 }
 
 // Run reports until ctx is canceled, then makes one last attempt to deliver
-// what is pending, and returns nil within the grace period. It returns an
-// error at once if the endpoint will not do or another run is going on, and
-// later if Failed returned one or if the reporter itself panicked. A panic of
-// Failed or Delivered is not contained.
+// what is pending, and returns nil within the grace period. It also returns nil
+// when Failed returned an error. It returns an error at once if the endpoint
+// will not do or another run is going on, and later if the reporter itself
+// panicked. A panic of Failed or Delivered is not contained.
 func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 	endpoint, err := parseEndpoint(o.Endpoint)
 	if err != nil {
@@ -147,7 +147,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 	d := newDelivery(endpoint, o.Config, edges)
 	defer d.close()
 
-	report := func(attempts context.Context, retry bool) error {
+	report := func(attempts context.Context, retry bool) (ended bool) {
 		s, err := sampler.sample()
 		if err == nil {
 			err = d.deliver(ctx, attempts, appendDocument(make([]byte, 0, 320), s, r.acked), retry)
@@ -165,10 +165,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 			err = nil
 		}
 		theirs = false
-		if err != nil {
-			return fmt.Errorf("reporting Go metrics was ended by its error handler: %w", err)
-		}
-		return nil
+		return err != nil
 	}
 
 	due := newSchedule(edges.now(), o.Config.Interval, edges.random())
@@ -183,13 +180,14 @@ func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 		case attempts.Err() != nil:
 			return nil
 		case ctx.Err() != nil:
-			return report(attempts, false)
+			report(attempts, false)
+			return nil
 		}
 		until, cancel := context.WithDeadline(attempts, due.next(edges.now()))
-		err := report(until, true)
+		ended := report(until, true)
 		cancel()
-		if err != nil {
-			return err
+		if ended {
+			return nil
 		}
 		timer.Reset(due.wait(edges.now()))
 	}
