@@ -96,7 +96,7 @@ func (e HerokuMetricsURLUnset) Fatal() bool { return true }
 //
 // Report may be called concurrently, but it returns AlreadyStarted, so that
 // nothing is counted twice, unless the context of the call before was
-// canceled; then it waits for that call's last attempt. It returns
+// canceled; then it waits for that call's last attempt. Otherwise it returns
 // HerokuMetricsURLUnset for an empty endpoint, and for one that is no URL an
 // error that has, as that one does, a method Fatal which returns true.
 func Report(ctx context.Context, endpoint string, ef ErrHandler) error {

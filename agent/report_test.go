@@ -196,10 +196,19 @@ func TestCallingItAgainWithoutCancelingReturnsAlreadyStarted(t *testing.T) {
 	s := serve(t, nil)
 	start(t, s.URL("web.1"), nil)
 	wait(t, s, 1)
-	err := hmetrics.Report(context.Background(), s.URL("web.1"), nil)
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
 	var as hmetrics.AlreadyStarted
-	if !errors.As(err, &as) || err != (hmetrics.AlreadyStarted{}) {
-		t.Errorf("got %v", err)
+	for _, err := range []error{
+		hmetrics.Report(context.Background(), s.URL("web.1"), nil),
+		// As with heroku/x, whatever else is wrong with the call.
+		hmetrics.Report(canceled, s.URL("web.1"), nil),
+		hmetrics.Report(context.Background(), "", nil),
+		hmetrics.Report(context.Background(), "no URL", nil),
+	} {
+		if !errors.As(err, &as) || err != (hmetrics.AlreadyStarted{}) {
+			t.Errorf("got %v", err)
+		}
 	}
 	if as.Fatal() || as.Error() == "" {
 		t.Errorf("%q, fatal %v", as.Error(), as.Fatal())

@@ -78,20 +78,24 @@ type turn struct {
 }
 
 // enter waits for the turn of a run that was canceled to be over, and refuses
-// to wait for any other. If ctx ends first, it returns no turn.
-func (r *Reporter) enter(ctx context.Context) (*turn, error) {
+// to wait for any other. Only if there is no other it returns invalid, if that
+// is an error. If ctx ends first, it returns no turn.
+func (r *Reporter) enter(ctx context.Context, invalid error) (*turn, error) {
 	for {
 		r.mu.Lock()
 		before := r.current
-		if before == nil {
-			mine := &turn{ctx: ctx, over: make(chan struct{})}
-			r.current = mine
-			r.mu.Unlock()
-			return mine, nil
+		running := before != nil && before.ctx.Err() == nil
+		if before == nil && invalid == nil && ctx.Err() == nil {
+			r.current = &turn{ctx: ctx, over: make(chan struct{})}
+			defer r.mu.Unlock()
+			return r.current, nil
 		}
 		r.mu.Unlock()
-		if before.ctx.Err() == nil {
+		switch {
+		case running:
 			return nil, ErrRunning
+		case invalid != nil || ctx.Err() != nil:
+			return nil, invalid
 		}
 		select {
 		case <-before.over:
@@ -115,13 +119,7 @@ func (r *Reporter) leave(t *turn) {
 // panicked. A panic of Failed or Delivered is not contained.
 func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 	endpoint, err := parseEndpoint(o.Endpoint)
-	if err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	mine, err := r.enter(ctx)
+	mine, err := r.enter(ctx, err)
 	if mine == nil {
 		return err
 	}
