@@ -39,7 +39,6 @@ package hmetrics
 import (
 	"context"
 	"errors"
-	"log"
 	"os"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
@@ -101,12 +100,12 @@ func (e HerokuMetricsURLUnset) Fatal() bool { return true }
 // error that has, as that one does, a method Fatal which returns true.
 func Report(ctx context.Context, endpoint string, ef ErrHandler) error {
 	config, problems := reporter.FromEnvironment()
-	if config.Verbose {
-		for _, p := range problems {
-			log.Printf("[hmetrics] %s", p)
-		}
-	}
-	err := reporter.Process.Run(ctx, reporter.Options{Endpoint: endpoint, Config: config, Failed: ef})
+	err := reporter.Process.Run(ctx, reporter.Options{
+		Endpoint: func() string { return endpoint },
+		Config:   config,
+		Begin:    func() { config.Log(problems...) },
+		Failed:   ef,
+	})
 	switch {
 	case err == nil:
 		return nil

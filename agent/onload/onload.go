@@ -9,7 +9,8 @@ not stop reporting, choose the endpoint or hear of errors; otherwise call Report
 of the package above it.
 
 Where the environment variable HEROKU_METRICS_URL is empty it does nothing: no
-goroutine, no timer. The same goes for one-off dynos (those of heroku run and of
+goroutine, no timer. (If an init function sets DefaultEndpoint of the package
+above it, reporting starts with a garbage collection.) The same goes for one-off dynos (those of heroku run and of
 the release phase) unless HMETRICS_ONE_OFF is true. Should reporting end with
 an error, it starts again after 10 seconds, then 20, 30 and so on; five minutes
 of reporting reset that.
@@ -24,7 +25,7 @@ package onload
 import (
 	"context"
 	"fmt"
-	"log"
+	"runtime"
 	"time"
 
 	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
@@ -36,33 +37,64 @@ import (
 // package into a program that does not import it.
 var otherReporter string
 
+// initTime is how long the init functions of a program are given to set
+// hmetrics.DefaultEndpoint where HEROKU_METRICS_URL is empty.
+const initTime = 5 * time.Second
+
 func init() {
-	if hmetrics.DefaultEndpoint == "" {
+	if hmetrics.DefaultEndpoint != "" {
+		start()
 		return
 	}
+	// An init function that runs after this one may set it still. To look for
+	// that later without a goroutine or a timer, have the garbage collector
+	// call: it finds this object unused.
+	began := time.Now()
+	runtime.SetFinalizer(new([4]*byte), func(o *[4]*byte) { lookAgain(o, began) })
+}
+
+func lookAgain(o *[4]*byte, began time.Time) {
+	switch {
+	case defaultEndpoint() != "":
+		start()
+	case time.Since(began) < initTime:
+		runtime.SetFinalizer(o, func(o *[4]*byte) { lookAgain(o, began) })
+	}
+}
+
+// defaultEndpoint is read long after init functions may have written it, but nothing
+// that the race detector knows of tells it so.
+//
+//go:norace
+func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
+
+func start() {
 	config, problems := reporter.FromEnvironment()
-	l := logger{printf: func(string, ...interface{}) {}}
-	if config.Verbose {
-		l.printf = func(format string, args ...interface{}) { log.Printf("[hmetrics] "+format, args...) }
-	}
-	for _, p := range problems {
-		l.printf("%s", p)
-	}
+	off := ""
 	switch {
 	case otherReporter != "":
-		l.printf("off: this program reports by itself, with %s", otherReporter)
+		off = "off: this program reports by itself, with " + otherReporter
 	case config.OnOneOffDyno() && !config.OneOff:
-		l.printf("off: %s is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too", config.Dyno)
-	default:
-		go keepReporting(&l, func() error {
-			return reporter.Process.Run(context.Background(), reporter.Options{
-				Endpoint:  hmetrics.DefaultEndpoint,
-				Config:    config,
-				Failed:    l.failed,
-				Delivered: l.delivered,
-			})
-		}, time.Now, time.Sleep)
+		off = "off: " + config.Dyno + " is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too"
 	}
+	if off != "" {
+		config.Log(append(problems, off)...)
+		return
+	}
+	l := &logger{log: config.Log}
+	go keepReporting(l, func() error {
+		err := reporter.Process.Run(context.Background(), reporter.Options{
+			Endpoint:  defaultEndpoint,
+			Config:    config,
+			Begin:     func() { config.Log(problems...); problems = nil },
+			Failed:    l.failed,
+			Delivered: l.delivered,
+		})
+		if err == reporter.ErrUnset { // an init function made it so
+			return nil
+		}
+		return err
+	}, time.Now, time.Sleep)
 }
 
 // keepReporting calls report again and again, each time after a longer wait.
@@ -94,7 +126,7 @@ func contain(f func() error) (err error) {
 
 // A logger logs changes: a failure that lasts is named once.
 type logger struct {
-	printf  func(format string, args ...interface{})
+	log     func(lines ...string)
 	healthy bool
 	failing bool
 }
@@ -102,7 +134,7 @@ type logger struct {
 func (l *logger) failed(err error) error {
 	if !l.failing {
 		l.healthy, l.failing = false, true
-		l.printf("error: %v", err)
+		l.log("error: " + err.Error())
 	}
 	return nil
 }
@@ -110,9 +142,9 @@ func (l *logger) failed(err error) error {
 func (l *logger) delivered() {
 	switch {
 	case l.failing:
-		l.printf("reporting again")
+		l.log("reporting again")
 	case !l.healthy:
-		l.printf("reporting")
+		l.log("reporting")
 	}
 	l.healthy, l.failing = true, false
 }

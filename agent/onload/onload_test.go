@@ -191,6 +191,23 @@ func TestOff(t *testing.T) {
 	}
 }
 
+// An init function that runs after this package's may set DefaultEndpoint.
+func TestDefaultEndpointOfALaterInitFunction(t *testing.T) {
+	for name, env := range map[string]string{
+		"set":      "HEROKU_METRICS_URL=", // "": off, as far as can be known
+		"replaced": "HEROKU_METRICS_URL=http://metrics.invalid/",
+	} {
+		env := env
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t)
+			p := run(t, programs.with, env, "LATER_ENDPOINT="+s.URL("web.1"), "HMETRICS_INTERVAL=1s")
+			wait(t, s, 1)
+			p.end()
+		})
+	}
+}
+
 func TestOneOffDynosReportIfTold(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -252,7 +269,7 @@ func TestLogsThatTheURLWillNotDo(t *testing.T) {
 // they are told to, after so long.
 func backoffs(reports ...func() (time.Duration, error)) (waits []time.Duration, logged []string) {
 	now := time.Unix(0, 0)
-	l := &logger{printf: func(format string, args ...interface{}) { logged = append(logged, fmt.Sprintf(format, args...)) }}
+	l := &logger{log: func(lines ...string) { logged = append(logged, lines...) }}
 	keepReporting(l, func() error {
 		if len(reports) == 0 {
 			return nil
@@ -302,7 +319,7 @@ func TestAPanicIsContainedAndReportingResumesAfterTheBackoff(t *testing.T) {
 
 // The program's log writer may panic at what it is given.
 func TestAPanicOfTheLogIsContained(t *testing.T) {
-	l := &logger{printf: func(string, ...interface{}) { panic("theirs") }}
+	l := &logger{log: func(...string) { panic("theirs") }}
 	n := 0
 	keepReporting(l, func() error {
 		if n++; n == 3 {

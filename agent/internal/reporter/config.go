@@ -2,6 +2,7 @@ package reporter
 
 import (
 	"fmt"
+	"log"
 	"strings"
 	"time"
 
@@ -66,6 +67,15 @@ func FromEnvironment() (c Config, problems []string) {
 		V *string `envconfig:"DYNO"`
 	}{&c.Dyno})
 	return c, problems
+}
+
+// Log logs lines to the standard logger, if it is to be verbose.
+func (c Config) Log(lines ...string) {
+	if c.Verbose {
+		for _, line := range lines {
+			log.Print("[hmetrics] " + line)
+		}
+	}
 }
 
 // OnOneOffDyno says whether this is a dyno of heroku run or of the release

@@ -257,7 +257,7 @@ func (c faultCase) run(t *testing.T) outcome {
 		transport = w.roundTrip
 	}
 	options := Options{
-		Endpoint: url,
+		Endpoint: func() string { return url },
 		Config:   config,
 		edges:    edges{transport: transport, random: func() float64 { return 0.99 }},
 		Failed: func(err error) error {

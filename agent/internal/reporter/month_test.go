@@ -92,7 +92,7 @@ func TestAMonth(t *testing.T) {
 		for d := 1; d <= days; d++ {
 			ctx, cancel := context.WithTimeout(t.Context(), day)
 			err := r.Run(ctx, Options{
-				Endpoint: target,
+				Endpoint: func() string { return target },
 				Config:   standard,
 				Failed:   func(error) error { failures++; return nil },
 				edges:    edges{transport: transport, random: draw.Float64},

@@ -31,9 +31,13 @@ var ErrRunning = errors.New("another reporter is running")
 
 // Options say what Run does. Endpoint and Config are required.
 type Options struct {
-	Endpoint string
+	// Endpoint returns where to report to. It is asked when Run begins, and
+	// again before the first report.
+	Endpoint func() string
 	Config   Config
 
+	// Begin is called before the first report. It may be nil.
+	Begin func()
 	// Failed hears of every report that failed, one at a time. If it returns
 	// an error, reporting ends. It may be nil.
 	Failed func(error) error
@@ -118,7 +122,7 @@ func (r *Reporter) leave(t *turn) {
 // will not do or another run is going on, and later if the reporter itself
 // panicked. A panic of Failed or Delivered is not contained.
 func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
-	endpoint, err := parseEndpoint(o.Endpoint)
+	endpoint, err := parseEndpoint(o.Endpoint())
 	mine, err := r.enter(ctx, err)
 	if mine == nil {
 		return err
@@ -138,18 +142,43 @@ func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 	attempts, cutOff := outlive(ctx)
 	defer cutOff()
 	edges := o.edges.real(o.Config)
-	sampler, err := newSampler()
-	if err != nil {
-		return newFailure(endpoint, err)
-	}
-	d := newDelivery(endpoint, o.Config, edges)
-	defer d.close()
+	due := newSchedule(edges.now(), o.Config.Interval, edges.random())
+	timer := time.NewTimer(due.wait(edges.now()))
+	defer timer.Stop()
+	var d *delivery
+	var sampler *sampler
+	for {
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		if attempts.Err() != nil {
+			return nil
+		}
+		if d == nil {
+			if o.Begin != nil {
+				o.Begin()
+			}
+			if endpoint, err = parseEndpoint(o.Endpoint()); err != nil {
+				return err
+			}
+			if sampler, err = newSampler(); err != nil {
+				return newFailure(endpoint, err)
+			}
+			d = newDelivery(endpoint, o.Config, edges)
+			defer d.close()
+		}
 
-	report := func(attempts context.Context, retry bool) (ended bool) {
+		last := ctx.Err() != nil
+		until, cancel := attempts, func() {}
+		if !last {
+			until, cancel = context.WithDeadline(attempts, due.next(edges.now()))
+		}
 		s, err := sampler.sample()
 		if err == nil {
-			err = d.deliver(ctx, attempts, appendDocument(make([]byte, 0, 320), s, r.acked), retry)
+			err = d.deliver(ctx, until, appendDocument(make([]byte, 0, 320), s, r.acked), !last)
 		}
+		cancel()
 		if err == nil {
 			r.acked = s.totals
 		}
@@ -163,28 +192,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 			err = nil
 		}
 		theirs = false
-		return err != nil
-	}
-
-	due := newSchedule(edges.now(), o.Config.Interval, edges.random())
-	timer := time.NewTimer(due.wait(edges.now()))
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		switch {
-		case attempts.Err() != nil:
-			return nil
-		case ctx.Err() != nil:
-			report(attempts, false)
-			return nil
-		}
-		until, cancel := context.WithDeadline(attempts, due.next(edges.now()))
-		ended := report(until, true)
-		cancel()
-		if ended {
+		if err != nil || last {
 			return nil
 		}
 		timer.Reset(due.wait(edges.now()))

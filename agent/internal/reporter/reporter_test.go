@@ -56,7 +56,7 @@ func (w *fakeWorld) note(format string, args ...any) {
 
 func (w *fakeWorld) options() Options {
 	return Options{
-		Endpoint: url20,
+		Endpoint: func() string { return url20 },
 		Config:   w.config,
 		Failed: func(err error) error {
 			w.note("%s", strings.TrimPrefix(err.Error(), "reporting Go metrics to http://example.com: "))
