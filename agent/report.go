@@ -78,9 +78,9 @@ func (e HerokuMetricsURLUnset) Error() string {
 func (e HerokuMetricsURLUnset) Fatal() bool { return true }
 
 // Report reports Go metrics to the endpoint, an http or https URL, until the
-// context is canceled. The first report is made after a random part of one
-// interval, so that processes which start together do not report together,
-// and every later one an interval after the one before.
+// context is canceled. The first report is made after one interval and a random
+// part of the next, so that processes which start together do not report
+// together, and every later one an interval after the one before.
 //
 // A report that is not acknowledged is attempted again within its interval.
 // If that does not help, ef is called with the error. Only one call to ef

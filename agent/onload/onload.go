@@ -17,8 +17,13 @@ of reporting reset that.
 
 With HMETRICS_VERBOSE true (1 or any other value that is true to
 strconv.ParseBool) it logs to the standard logger, under the prefix [hmetrics],
-when reporting begins, fails and recovers. Otherwise it writes nothing, and
-nothing that befalls it reaches the program.
+when reporting begins, fails and recovers, and one interval after the start
+why it is off. Otherwise it writes nothing, and nothing that befalls it
+reaches the program.
+
+During one interval after the start it does nothing at all, so that main can set
+what the standard library reads once per process: the certificate roots and the
+time zone. It reads the proxy variables itself, at each report.
 */
 package onload
 
@@ -62,8 +67,8 @@ func lookAgain(o *[4]*byte, began time.Time) {
 	}
 }
 
-// defaultEndpoint is read long after init functions may have written it, but nothing
-// that the race detector knows of tells it so.
+// defaultEndpoint reads what init functions may have written long before. The
+// race detector cannot know that.
 //
 //go:norace
 func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
@@ -77,8 +82,15 @@ func start() {
 	case config.OnOneOffDyno() && !config.OneOff:
 		off = "off: " + config.Dyno + " is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too"
 	}
+	// Logging reads the time zone, which main may be about to set, so nothing
+	// is logged earlier than a first report.
+	began := time.Now()
 	if off != "" {
-		config.Log(append(problems, off)...)
+		if config.Verbose {
+			time.AfterFunc(config.Interval, func() {
+				contain(func() error { config.Log(append(problems, off)...); return nil })
+			})
+		}
 		return
 	}
 	l := &logger{log: config.Log}
@@ -93,6 +105,7 @@ func start() {
 		if err == reporter.ErrUnset { // an init function made it so
 			return nil
 		}
+		time.Sleep(config.Interval - time.Since(began))
 		return err
 	}, time.Now, time.Sleep)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -60,7 +61,7 @@ func testMain(m *testing.M) int {
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	stdin  io.Closer
+	stdin  io.WriteCloser
 	stderr *bufio.Reader
 	stdout bytes.Buffer
 }
@@ -145,7 +146,7 @@ func TestAutomaticallyStartsReporting(t *testing.T) {
 func TestChangesNothingGlobal(t *testing.T) {
 	t.Parallel()
 	s := serve(t, endpoint.Status(404)) // an error is no reason to write either
-	env := []string{"HEROKU_METRICS_URL=" + s.URL("web.1"), "HMETRICS_INTERVAL=1s"}
+	env := []string{"HEROKU_METRICS_URL=" + s.URL("web.1"), "HMETRICS_INTERVAL=1s", "CERTIFICATE=" + os.DevNull}
 	without, _ := run(t, programs.without, env...).end()
 	p := run(t, programs.with, env...)
 	wait(t, s, 1)
@@ -153,11 +154,51 @@ func TestChangesNothingGlobal(t *testing.T) {
 	if with != without {
 		t.Errorf("with the agent\n%s\nwithout\n%s", with, without)
 	}
-	if !strings.Contains(without, "GOMAXPROCS") {
-		t.Errorf("the program said nothing: %s", without)
+	for _, want := range []string{"proxy http://proxy.invalid", "certificate roots 0", "time zone 1970-01-01 09:00:00 +0900 JST", "GOMAXPROCS"} {
+		if !strings.Contains(without, want) {
+			t.Errorf("the program did not say %q: %s", want, without)
+		}
 	}
 	if !strings.HasPrefix(goroutines, "goroutine ") || !strings.Contains(goroutines, "agent/onload") {
 		t.Errorf("something was written to standard error, or no agent ran: %s", goroutines)
+	}
+}
+
+// A program has an interval's time to set what is read once per process.
+func TestReadsNothingOnceBeforeAnIntervalIsOver(t *testing.T) {
+	t.Parallel()
+	https := httptest.NewTLSServer(nil)
+	https.Close()
+	certificate := filepath.Join(t.TempDir(), "certificate.pem")
+	if err := os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw}), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s, err := endpoint.Start(endpoint.Options{TLS: https.TLS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	// Several, as their phases are random.
+	var processes [4]*process
+	for i := range processes {
+		processes[i] = run(t, programs.with, "HEROKU_METRICS_URL="+s.URL("web.1"), "HMETRICS_INTERVAL=2s", "HMETRICS_VERBOSE=1", "HMETRICS_RETRIES=none", "CERTIFICATE="+certificate)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	for _, p := range processes {
+		io.WriteString(p.stdin, "set them\n")
+	}
+	for _, p := range processes {
+		for _, want := range []string{"[hmetrics] HMETRICS_RETRIES must be a whole number from 0 up: using 3", "[hmetrics] reporting"} {
+			if got := p.line(); got != want {
+				t.Errorf("logged %q, want %q", got, want)
+			}
+		}
+		out, _ := p.end()
+		for _, want := range []string{"proxy http://proxy.invalid", "certificate roots 1 ", "time zone 1970-01-01 09:00:00 +0900 JST"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("the program says not %q: %s", want, out)
+			}
+		}
 	}
 }
 
@@ -179,9 +220,13 @@ func TestOff(t *testing.T) {
 			if _, stderr := run(t, c.exe, env...).end(); stderr != "" {
 				t.Errorf("wrote or ran %q", stderr)
 			}
-			_, stderr := run(t, c.exe, append(env, "HMETRICS_VERBOSE=1")...).end()
-			if got := regexp.MustCompile(`(?m)^[0-9/]{10} [0-9:]{8} `).ReplaceAllString(stderr, ""); got != c.verbose {
-				t.Errorf("verbose: got %q, want %q", got, c.verbose)
+			p, said := run(t, c.exe, append(env, "HMETRICS_VERBOSE=1", "HMETRICS_INTERVAL=1s")...), ""
+			for i := strings.Count(c.verbose, "\n"); i > 0; i-- {
+				said += p.line() + "\n"
+			}
+			_, stderr := p.end()
+			if said += stderr; said != c.verbose {
+				t.Errorf("verbose: got %q, want %q", said, c.verbose)
 			}
 			s.Close()
 			if n := len(s.Reports()) + len(s.Rejected()); n != 0 {
@@ -258,7 +303,7 @@ func TestLogsChangesWhenVerbose(t *testing.T) {
 
 func TestLogsThatTheURLWillNotDo(t *testing.T) {
 	t.Parallel()
-	p := run(t, programs.with, "HEROKU_METRICS_URL=secret", "HMETRICS_VERBOSE=1")
+	p := run(t, programs.with, "HEROKU_METRICS_URL=secret", "HMETRICS_VERBOSE=1", "HMETRICS_INTERVAL=1s")
 	if got := p.line(); !strings.HasPrefix(got, "[hmetrics] error: ") || !strings.Contains(got, "HEROKU_METRICS_URL") || strings.Contains(got, "secret") {
 		t.Errorf("logged %q", got)
 	}

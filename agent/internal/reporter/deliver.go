@@ -65,7 +65,7 @@ func newDelivery(endpoint *url.URL, c Config, e edges) *delivery {
 // reports and bounds all that an endpoint could make it hold.
 func newTransport(timeout time.Duration) *http.Transport {
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
+		Proxy: proxyFromEnvironment,
 		// Connecting goes on after the attempt that wanted the connection is
 		// over, so it has bounds of its own.
 		DialContext:            (&net.Dialer{Timeout: timeout}).DialContext,

@@ -72,7 +72,7 @@ func reportAndMeasure(url string) {
 		go new(Reporter).Run(context.Background(), Options{
 			Endpoint: func() string { return url },
 			Config:   Config{Interval: 2 * time.Second, Timeout: 2 * time.Second},
-			edges:    edges{random: func() float64 { return 0.9 }},
+			edges:    edges{random: func() float64 { return 0 }},
 		})
 	}
 	io.Copy(io.Discard, os.Stdin)

@@ -1,8 +1,11 @@
-// Command isolation prints the global state of its process once its standard
-// input ends, and its goroutines but the main one.
+// Command isolation reads a line, sets what the standard library reads once per
+// process, and prints the global state of its process once its standard input
+// ends, and its goroutines but the main one.
 package main
 
 import (
+	"bufio"
+	"crypto/x509"
 	"expvar"
 	"flag"
 	"fmt"
@@ -15,11 +18,27 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
-	io.Copy(io.Discard, os.Stdin)
+	in := bufio.NewReader(os.Stdin)
+	in.ReadString('\n')
+	os.Setenv("HTTP_PROXY", "http://proxy.invalid")
+	os.Setenv("TZ", "Asia/Tokyo")
+	os.Setenv("SSL_CERT_FILE", os.Getenv("CERTIFICATE"))
+	os.Setenv("SSL_CERT_DIR", "/nonexistent")
+	io.Copy(io.Discard, in)
 
+	r, err := http.NewRequest("GET", "http://example.com/", nil)
+	if err != nil {
+		panic(err)
+	}
+	proxy, err := http.ProxyFromEnvironment(r)
+	fmt.Println("proxy", proxy, err)
+	roots, err := x509.SystemCertPool()
+	fmt.Println("certificate roots", len(roots.Subjects()), err)
+	fmt.Println("time zone", time.Unix(0, 0))
 	fmt.Printf("http.DefaultClient %+v\n", *http.DefaultClient)
 	tr := http.DefaultTransport.(*http.Transport)
 	fmt.Printf("http.DefaultTransport proxy %v, dial %v, TLS %v, h2 %v, next %d, idle %d %d %v, conns %d, compression %v, keepalives %v, %v %v %v %d\n",

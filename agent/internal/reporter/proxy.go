@@ -1,0 +1,79 @@
+package reporter
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// proxyFromEnvironment is http.ProxyFromEnvironment, but for host names that
+// are not ASCII. That reads the environment once per process, so that an app
+// which sets these variables after the agent's first report would set them in
+// vain. This reads it for each request.
+func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
+	value := env(strings.ToUpper(r.URL.Scheme) + "_PROXY")
+	if value == "" {
+		return nil, nil
+	}
+	proxy, err := url.Parse(value)
+	if err != nil || proxy.Scheme == "" || proxy.Host == "" {
+		if proxy, err = url.Parse("http://" + value); err != nil {
+			return nil, nil
+		}
+	}
+	if r.URL.Scheme == "http" && os.Getenv("REQUEST_METHOD") != "" { // https://go.dev/s/cgihttpproxy
+		return nil, errors.New("HTTP_PROXY is not used in a CGI program")
+	}
+	if direct(r.URL, env("NO_PROXY")) {
+		return nil, nil
+	}
+	return proxy, nil
+}
+
+func env(name string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return os.Getenv(strings.ToLower(name))
+}
+
+// direct says whether u is reached without a proxy: on this machine, or by
+// noProxy, a list of addresses, networks and domains.
+func direct(u *url.URL, noProxy string) bool {
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	ip := net.ParseIP(host)
+	if host == "localhost" || ip.IsLoopback() {
+		return true
+	}
+	for _, entry := range strings.Split(strings.ToLower(noProxy), ",") {
+		entry = strings.TrimSpace(entry)
+		if _, network, err := net.ParseCIDR(entry); err == nil && network.Contains(ip) {
+			return true
+		}
+		name, only, err := net.SplitHostPort(entry)
+		if err != nil {
+			name, only = entry, ""
+		}
+		if strings.HasPrefix(name, "*.") {
+			name = name[1:]
+		}
+		switch {
+		case entry == "*":
+			return true
+		case name == "" || only != "" && only != port:
+		case ip != nil:
+			if ip.Equal(net.ParseIP(name)) {
+				return true
+			}
+		case host == name || strings.HasSuffix(host, "."+strings.TrimPrefix(name, ".")):
+			return true
+		}
+	}
+	return false
+}
