@@ -1,9 +1,9 @@
 package reporter
 
 import (
+	"encoding/base64"
 	"errors"
 	"net/url"
-	"sort"
 	"strings"
 )
 
@@ -63,15 +63,16 @@ func newFailure(endpoint *url.URL, err error) error {
 // origin is the part of a URL that may be shown.
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// secrets are the texts that must not be seen, the longest first.
+// secrets are the texts that must not be seen.
 type secrets []string
 
 func newSecrets(u *url.URL) secrets {
 	// Whole parts, as an error or an answer may quote them. A part of them is
 	// secret too, unless it is too short to be one and would only garble the
 	// text, such as the v1 in /v1/….
-	whole := []string{u.Path, u.EscapedPath(), u.RequestURI(), u.RawQuery, u.User.String()}
 	password, _ := u.User.Password()
+	login := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password))
+	whole := []string{u.Path, u.EscapedPath(), u.RequestURI(), u.RawQuery, u.User.String(), login}
 	parts := append(strings.Split(u.Path+"/"+u.EscapedPath(), "/"), u.User.Username(), password)
 	for _, values := range u.Query() {
 		parts = append(parts, values...)
@@ -82,36 +83,47 @@ func newSecrets(u *url.URL) secrets {
 			s = append(s, word)
 		}
 	}
-	sort.Slice(s, func(i, j int) bool { return len(s[i]) > len(s[j]) })
 	return s
 }
 
-// scrub takes the secrets out of a text, and of any URL in it all that comes
-// after the scheme: the URL of a proxy holds a password, the target of a
-// redirect a path.
+// telling is how many bytes of a secret give it away. Whoever answers may quote
+// a secret truncated.
+const telling = 6
+
+// scrub takes out of a text what it has in common with a secret, and of any URL
+// in it all that comes after the scheme: the URL of a proxy holds a password,
+// the target of a redirect a path. It also takes out this side's address of a
+// connection, since that makes another text of the same failure.
 func (s secrets) scrub(text string) string {
+	hidden := make([]bool, len(text))
 	for _, secret := range s {
-		text = strings.ReplaceAll(text, secret, "…")
+		n := len(secret)
+		if n > telling {
+			n = telling
+		}
+		for i := 0; i+n <= len(text); i++ {
+			for j := i; j < i+n && strings.Contains(secret, text[i:i+n]); j++ {
+				hidden[j] = true
+			}
+		}
 	}
-	separator := func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'`<>", r) }
 	var b strings.Builder
-	for text != "" {
-		n := strings.IndexFunc(text, separator)
-		if n < 0 {
-			n = len(text)
-		}
-		word := text[:n]
-		if i := strings.Index(word, "://"); i >= 0 {
-			word = word[:i] + "://…"
-		} else if strings.Contains(word, "@") {
-			word = "…"
-		}
-		b.WriteString(word)
-		text = text[n:]
-		if text != "" { // separators are single bytes
-			b.WriteByte(text[0])
-			text = text[1:]
+	for i := range hidden {
+		if !hidden[i] {
+			b.WriteByte(text[i])
+		} else if i == 0 || !hidden[i-1] {
+			b.WriteString("…")
 		}
 	}
-	return b.String()
+	text = b.String()
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'`<>", r) }) {
+		if i := strings.Index(word, "://"); i >= 0 {
+			text = strings.Replace(text, word, word[:i]+"://…", 1)
+		} else if strings.Contains(word, "@") {
+			text = strings.Replace(text, word, "…", 1)
+		} else if strings.HasSuffix(word, "-") {
+			text = strings.Replace(text, word+">", "", 1)
+		}
+	}
+	return text
 }

@@ -39,9 +39,11 @@ func TestScrub(t *testing.T) {
 	for text, want := range map[string]string{
 		"dial tcp 127.0.0.1:80: connect: connection refused":                    "dial tcp 127.0.0.1:80: connect: connection refused",
 		`Post "https://example.com/v1/other": EOF`:                              `Post "https://…": EOF`,
+		"read tcp 127.0.0.1:41234->127.0.0.1:80: read: EOF":                     "read tcp 127.0.0.1:80: read: EOF",
 		"proxy http://u:p@proxy:3128 is down":                                   "proxy http://… is down",
 		"invalid address u:p@proxy":                                             "invalid address …",
 		"no 0123-abc here, nor 0123-abc%2F, nor token99, nor pass word, nor v1": "no … here, nor …, nor …, nor …, nor v1",
+		"no 0123-ab here, nor dXNlcjpwYXNzIHdvcmQ=, nor dXNlcjp, nor oken99":    "no … here, nor …, nor …, nor …",
 		`malformed "/v1/0123-abc/"`:                                             `malformed "…"`,
 		`malformed "/v1/0123-abc%2F?key=token99"`:                               `malformed "…"`,
 	} {

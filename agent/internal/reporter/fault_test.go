@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -116,6 +117,10 @@ var faultCases = []faultCase{
 	{name: "status line that quotes the path", faults: func(self, _ string) []endpoint.Fault {
 		u, _ := url.Parse(self)
 		return burst(3, endpoint.Raw("junk", "nothing at "+u.Path+" or "+self+"\r\n\r\n"))
+	}, failed: 1, says: "malformed"},
+	{name: "status line that quotes half of the path and the credentials", faults: func(self, _ string) []endpoint.Fault {
+		u, _ := url.Parse(self)
+		return burst(3, endpoint.Raw("junk", "nothing at "+u.Path[:16]+" for Basic "+basic()+", "+basic()[:12]+"\r\n\r\n"))
 	}, failed: 1, says: "malformed"},
 	{name: "malformed status line", faults: always(3, endpoint.Raw("junk", "HTTP/1.1 OK 200\r\n\r\n")), failed: 1, says: "malformed"},
 	{name: "headers without end", faults: always(9, endpoint.Raw("long", "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 128<<10))), failed: 1, says: "exceeded 65536 bytes"},
@@ -355,6 +360,11 @@ const (
 	secretQuery                = "a-key-in-the-query"
 )
 
+// basic is how the credentials look in the header Authorization.
+func basic() string {
+	return base64.StdEncoding.EncodeToString([]byte(secretUser + ":" + secretPassword))
+}
+
 // withSecrets adds what else of a URL is a secret.
 func withSecrets(t *testing.T, s, host string) string {
 	u, err := url.Parse(s)
@@ -379,7 +389,7 @@ func holdsNoSecret(t *testing.T, endpoint string, err error) {
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		for _, text := range []string{e.Error(), fmt.Sprintf("%+v", e), fmt.Sprintf("%#v", e)} {
-			for _, secret := range []string{strings.Trim(u.Path, "/"), secretUser, secretPassword, secretQuery} {
+			for _, secret := range []string{u.Path[1:9], secretUser, secretPassword, secretQuery, basic()[:8]} {
 				if strings.Contains(text, secret) {
 					t.Errorf("%T holds a secret: %s", e, text)
 				}
