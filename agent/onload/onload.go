@@ -137,27 +137,29 @@ func contain(f func() error) (err error) {
 	return f()
 }
 
-// A logger logs changes: a failure that lasts is named once.
+// A logger logs changes: a failure is logged when it is another one than before.
 type logger struct {
-	log     func(lines ...string)
-	healthy bool
-	failing bool
+	log      func(lines ...string)
+	reported bool   // at least once
+	failure  string // the last report's, if it failed
+	pending  int    // intervals since the last report that did not
 }
 
 func (l *logger) failed(err error) error {
-	if !l.failing {
-		l.healthy, l.failing = false, true
-		l.log("error: " + err.Error())
+	l.pending++
+	if text := err.Error(); text != l.failure {
+		l.failure = text
+		l.log(fmt.Sprintf("error: %s (intervals pending: %d)", text, l.pending))
 	}
 	return nil
 }
 
 func (l *logger) delivered() {
 	switch {
-	case l.failing:
-		l.log("reporting again")
-	case !l.healthy:
+	case !l.reported:
 		l.log("reporting")
+	case l.pending > 0:
+		l.log(fmt.Sprintf("reporting again (intervals that were pending: %d)", l.pending))
 	}
-	l.healthy, l.failing = true, false
+	*l = logger{log: l.log, reported: true}
 }

@@ -283,20 +283,36 @@ func TestHonoursTheProxyOfTheEnvironment(t *testing.T) {
 
 func TestLogsChangesWhenVerbose(t *testing.T) {
 	t.Parallel()
-	s := serve(t, endpoint.Status(404), endpoint.Status(404), endpoint.Status(200), endpoint.Status(404))
+	down, denied := endpoint.Status(503), endpoint.Status(401)
+	s := serve(t, down, down, denied, endpoint.Status(200), denied, endpoint.Status(200))
 	url := s.URL("web.1")
-	p := run(t, programs.with, "HEROKU_METRICS_URL="+url, "HMETRICS_INTERVAL=1s", "HMETRICS_VERBOSE=true", "HMETRICS_RETRIES=none")
-	origin := url[:strings.LastIndex(url, "/")]
+	p := run(t, programs.with, "HEROKU_METRICS_URL="+url, "HMETRICS_INTERVAL=1s", "HMETRICS_VERBOSE=true", "HMETRICS_RETRIES=0", "HMETRICS_TIMEOUT=never")
+	to := "[hmetrics] error: reporting Go metrics to " + url[:strings.LastIndex(url, "/")]
 	for _, want := range []string{
-		"[hmetrics] HMETRICS_RETRIES must be a whole number from 0 up: using 3",
-		"[hmetrics] error: reporting Go metrics to " + origin + ": the endpoint answered 404 Not Found",
-		"[hmetrics] reporting again", // the second failure is none
-		"[hmetrics] error: reporting Go metrics to " + origin + ": the endpoint answered 404 Not Found",
-		"[hmetrics] reporting again",
+		"[hmetrics] HMETRICS_TIMEOUT must be a Go duration above 0, such as 10s: using 10s",
+		to + ": the endpoint answered 503 Service Unavailable (intervals pending: 1)", // the second is the same
+		to + ": the endpoint answered 401 Unauthorized (intervals pending: 3)",
+		"[hmetrics] reporting",
+		to + ": the endpoint answered 401 Unauthorized (intervals pending: 1)",
+		"[hmetrics] reporting again (intervals that were pending: 1)",
 	} {
 		if got := p.line(); got != want {
 			t.Errorf("logged %q, want %q", got, want)
 		}
+	}
+	p.end()
+}
+
+// The port of this side of a connection is another one each time.
+func TestALastingFailureIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, endpoint.ResetRead(), endpoint.ResetRead(), endpoint.ResetRead())
+	p := run(t, programs.with, "HEROKU_METRICS_URL="+s.URL("web.1"), "HMETRICS_INTERVAL=1s", "HMETRICS_VERBOSE=true", "HMETRICS_RETRIES=0")
+	if got := p.line(); !strings.Contains(got, "reset by peer (intervals pending: 1)") {
+		t.Errorf("logged %q", got)
+	}
+	if got := p.line(); got != "[hmetrics] reporting" {
+		t.Errorf("logged %q", got)
 	}
 	p.end()
 }
@@ -338,7 +354,7 @@ func TestBacksOffIn10SecondIncrements(t *testing.T) {
 	if fmt.Sprint(waits) != "[10s 20s 30s 40s 50s]" {
 		t.Errorf("waits %v", waits)
 	}
-	if len(logged) != 1 || logged[0] != "error: failed" {
+	if len(logged) != 1 || logged[0] != "error: failed (intervals pending: 1)" {
 		t.Errorf("logged %q, want a lasting failure once", logged)
 	}
 }
@@ -357,7 +373,7 @@ func TestAPanicIsContainedAndReportingResumesAfterTheBackoff(t *testing.T) {
 		func() (time.Duration, error) { panic("provoked") },
 		func() (time.Duration, error) { resumed = true; return 0, errors.New("failed") },
 	)
-	if !resumed || fmt.Sprint(waits) != "[10s 20s]" || len(logged) != 1 || !strings.Contains(logged[0], "provoked") {
+	if !resumed || fmt.Sprint(waits) != "[10s 20s]" || len(logged) != 2 || !strings.Contains(logged[0], "provoked") {
 		t.Errorf("resumed %v, waits %v, logged %q", resumed, waits, logged)
 	}
 }
