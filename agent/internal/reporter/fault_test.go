@@ -116,11 +116,11 @@ var faultCases = []faultCase{
 	}, failed: 2, says: "404 Not Found"},
 	{name: "status line that quotes the path", faults: func(self, _ string) []endpoint.Fault {
 		u, _ := url.Parse(self)
-		return burst(3, endpoint.Raw("junk", "nothing at "+u.Path+" or "+self+"\r\n\r\n"))
+		return burst(3, endpoint.Raw("junk", "nothing-at:"+u.Path+"-or-"+self+"\r\n\r\n"))
 	}, failed: 1, says: "malformed"},
 	{name: "status line that quotes half of the path and the credentials", faults: func(self, _ string) []endpoint.Fault {
 		u, _ := url.Parse(self)
-		return burst(3, endpoint.Raw("junk", "nothing at "+u.Path[:16]+" for Basic "+basic()+", "+basic()[:12]+"\r\n\r\n"))
+		return burst(3, endpoint.Raw("junk", "nothing-at:"+u.Path[:16]+"-for-"+basic()+"-or-"+basic()[:12]+"\r\n\r\n"))
 	}, failed: 1, says: "malformed"},
 	{name: "malformed status line", faults: always(3, endpoint.Raw("junk", "HTTP/1.1 OK 200\r\n\r\n")), failed: 1, says: "malformed"},
 	{name: "headers without end", faults: always(9, endpoint.Raw("long", "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 128<<10))), failed: 1, says: "exceeded 65536 bytes"},
