@@ -28,7 +28,7 @@ so that in such a case an interval may be counted twice, but never not at all.
 Report takes these from the environment when it is called:
 
 	HMETRICS_INTERVAL  time between reports, a Go duration of at least 1s (default 20s)
-	HMETRICS_TIMEOUT   bound on one HTTP attempt, a Go duration (default 10s)
+	HMETRICS_TIMEOUT   bound on one HTTP attempt, a Go duration of at least 100ms (default 10s)
 	HMETRICS_RETRIES   attempts after the first within one interval (default 3)
 	HMETRICS_VERBOSE   true: say on the standard logger what is wrong with these (default false)
 
@@ -40,16 +40,18 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
 )
 
 // DefaultEndpoint is where to report to on this dyno. Heroku sets the
 // environment variable HEROKU_METRICS_URL when the labs flag
-// runtime-heroku-metrics is enabled; elsewhere it is empty.
+// runtime-heroku-metrics is enabled; elsewhere it is empty. Spaces around the
+// value are left out.
 //
 // DefaultEndpoint must not be changed once Report was called.
-var DefaultEndpoint = os.Getenv("HEROKU_METRICS_URL")
+var DefaultEndpoint = strings.TrimSpace(os.Getenv("HEROKU_METRICS_URL"))
 
 // An ErrHandler is called with each error met while metrics are collected or
 // reported. The error's text never holds the path, query or user info of the

@@ -282,10 +282,10 @@ func TestAnEndpointThatIsNoURL(t *testing.T) {
 }
 
 func TestDefaultEndpointIsHEROKU_METRICS_URL(t *testing.T) {
-	for _, url := range []string{"", "https://example.com/0123"} {
+	for url, want := range map[string]string{"": "", " ": "", "https://example.com/0123": "https://example.com/0123", " https://example.com/0123\n": "https://example.com/0123"} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "PRINT_DEFAULT_ENDPOINT=1", "HEROKU_METRICS_URL="+url)
-		if out, err := cmd.CombinedOutput(); err != nil || string(out) != url {
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {
 			t.Errorf("with %q: %q, %v", url, out, err)
 		}
 	}
@@ -322,7 +322,7 @@ func TestABadSettingIsNamedWhenVerbose(t *testing.T) {
 	}(log.Flags())
 	log.SetFlags(0)
 	for verbose, want := range map[string]string{
-		"true":  "[hmetrics] HMETRICS_TIMEOUT must be a Go duration above 0, such as 10s: using 10s\n",
+		"true":  "[hmetrics] HMETRICS_TIMEOUT must be a Go duration of at least 100ms, such as 10s: using 10s\n",
 		"false": "",
 	} {
 		t.Setenv("HMETRICS_VERBOSE", verbose)

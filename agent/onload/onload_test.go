@@ -207,6 +207,7 @@ func TestOff(t *testing.T) {
 	for _, c := range []struct{ name, exe, env, verbose string }{
 		{"without the flag", programs.with, "", ""},
 		{"with an empty URL", programs.with, "HEROKU_METRICS_URL=", ""},
+		{"with a blank URL", programs.with, "HEROKU_METRICS_URL=\u00a0", ""},
 		{"heroku run", programs.with, "HEROKU_METRICS_URL=URL DYNO=run.1234", "[hmetrics] off: run.1234 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
 		{"release phase", programs.with, "HEROKU_METRICS_URL=URL DYNO=release.1", "[hmetrics] off: release.1 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
 		{"one-off badly set", programs.with, "HEROKU_METRICS_URL=URL DYNO=run.1 HMETRICS_ONE_OFF=perhaps", "[hmetrics] HMETRICS_ONE_OFF must be true or false: using false\n[hmetrics] off: run.1 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
@@ -289,7 +290,7 @@ func TestLogsChangesWhenVerbose(t *testing.T) {
 	p := run(t, programs.with, "HEROKU_METRICS_URL="+url, "HMETRICS_INTERVAL=1s", "HMETRICS_VERBOSE=true", "HMETRICS_RETRIES=0", "HMETRICS_TIMEOUT=never")
 	to := "[hmetrics] error: reporting Go metrics to " + url[:strings.LastIndex(url, "/")]
 	for _, want := range []string{
-		"[hmetrics] HMETRICS_TIMEOUT must be a Go duration above 0, such as 10s: using 10s",
+		"[hmetrics] HMETRICS_TIMEOUT must be a Go duration of at least 100ms, such as 10s: using 10s",
 		to + ": the endpoint answered 503 Service Unavailable (intervals pending: 1)", // the second is the same
 		to + ": the endpoint answered 401 Unauthorized (intervals pending: 3)",
 		"[hmetrics] reporting",

@@ -19,6 +19,9 @@ type Config struct {
 	Dyno     string        // the name of this dyno, such as web.1; empty elsewhere
 }
 
+// minTimeout leaves time for a connection to be made.
+const minTimeout = 100 * time.Millisecond
+
 // FromEnvironment reads the settings from the environment. A variable with a
 // value that will not do counts as not set, and one line about it is returned.
 func FromEnvironment() (c Config, problems []string) {
@@ -43,8 +46,8 @@ func FromEnvironment() (c Config, problems []string) {
 	}
 	if !set(&struct {
 		V *time.Duration `envconfig:"HMETRICS_TIMEOUT"`
-	}{&timeout}) || timeout <= 0 {
-		bad("HMETRICS_TIMEOUT", "a Go duration above 0, such as 10s", c.Timeout)
+	}{&timeout}) || timeout < minTimeout {
+		bad("HMETRICS_TIMEOUT", "a Go duration of at least 100ms, such as 10s", c.Timeout)
 	} else {
 		c.Timeout = timeout
 	}

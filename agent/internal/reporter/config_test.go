@@ -44,8 +44,8 @@ func TestABadValueMeansTheDefaultAndOneLine(t *testing.T) {
 		{"HMETRICS_INTERVAL=20", "Go duration of at least 1s"},
 		{"HMETRICS_INTERVAL=999ms", "Go duration of at least 1s"},
 		{"HMETRICS_INTERVAL=-20s", "Go duration of at least 1s"},
-		{"HMETRICS_TIMEOUT=soon", "Go duration above 0"},
-		{"HMETRICS_TIMEOUT=0s", "Go duration above 0"},
+		{"HMETRICS_TIMEOUT=soon", "Go duration of at least 100ms"},
+		{"HMETRICS_TIMEOUT=1ns", "Go duration of at least 100ms"},
 		{"HMETRICS_RETRIES=-1", "whole number"},
 		{"HMETRICS_RETRIES=many", "whole number"},
 		{"HMETRICS_ONE_OFF=maybe", "true or false"},
@@ -99,7 +99,7 @@ func FuzzConfig(f *testing.F) {
 			t.Setenv(settings[i], v)
 		}
 		c, problems := FromEnvironment()
-		if c.Interval < time.Second || c.Timeout <= 0 || c.Retries < 0 {
+		if c.Interval < time.Second || c.Timeout < minTimeout || c.Retries < 0 {
 			t.Errorf("got %+v", c)
 		}
 		for _, p := range problems {

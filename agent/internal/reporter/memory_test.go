@@ -52,7 +52,7 @@ func TestMemoryOfAnIdleAgent(t *testing.T) {
 	if n := (heap + stack) / manyAgents; n >= 64<<10 || n < 4<<10 {
 		t.Errorf("%d bytes", n)
 	}
-	if goroutines != 4*manyAgents { // Run, outlive and the two of a connection
+	if goroutines != 3*manyAgents { // Run and the two of a connection
 		t.Errorf("%d goroutines", goroutines)
 	}
 }

@@ -203,6 +203,9 @@ func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 // are not cut off by ctx itself: one that is cut off may have been accepted all
 // the same, and would then be counted twice.
 func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx.Done() == nil {
+		return ctx, func() {}
+	}
 	longer, cancel := context.WithCancel(context.Background())
 	go func() {
 		select {
