@@ -105,7 +105,7 @@ func Report(ctx context.Context, endpoint string, ef ErrHandler) error {
 	err := reporter.Process.Run(ctx, reporter.Options{
 		Endpoint: func() string { return endpoint },
 		Config:   config,
-		Begin:    func() { config.Log(problems...) },
+		Problems: problems,
 		Failed:   ef,
 	})
 	switch {

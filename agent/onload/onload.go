@@ -46,24 +46,17 @@ var otherReporter string
 // hmetrics.DefaultEndpoint where HEROKU_METRICS_URL is empty.
 const initTime = 5 * time.Second
 
-func init() {
-	if hmetrics.DefaultEndpoint != "" {
-		start()
-		return
-	}
-	// An init function that runs after this one may set it still. To look for
-	// that later without a goroutine or a timer, have the garbage collector
-	// call: it finds this object unused.
-	began := time.Now()
-	runtime.SetFinalizer(new([4]*byte), func(o *[4]*byte) { lookAgain(o, began) })
-}
+func init() { startIfOn(new([4]*byte), time.Now()) }
 
-func lookAgain(o *[4]*byte, began time.Time) {
+// startIfOn starts reporting if there is an endpoint. If there is none, an init
+// function that runs later may set one still. To look for that without a
+// goroutine or a timer, the garbage collector is to call: it finds again unused.
+func startIfOn(again *[4]*byte, began time.Time) {
 	switch {
 	case defaultEndpoint() != "":
 		start()
 	case time.Since(began) < initTime:
-		runtime.SetFinalizer(o, func(o *[4]*byte) { lookAgain(o, began) })
+		runtime.SetFinalizer(again, func(again *[4]*byte) { startIfOn(again, began) })
 	}
 }
 
@@ -98,7 +91,7 @@ func start() {
 		err := reporter.Process.Run(context.Background(), reporter.Options{
 			Endpoint:  defaultEndpoint,
 			Config:    config,
-			Begin:     func() { config.Log(problems...); problems = nil },
+			Problems:  problems,
 			Failed:    l.failed,
 			Delivered: l.delivered,
 		})

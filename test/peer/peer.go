@@ -7,6 +7,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime/debug"
+	"runtime/metrics"
 	_ "unsafe" // for linkname: what is compared is exported by neither side
 
 	_ "github.com/heroku/x/hmetrics"
@@ -33,11 +35,11 @@ type (
 		totals
 		heapBytes, stackBytes, heapObjects, gcGoal, goroutines uint64
 	}
-	sampler struct{}
+	sampler struct {
+		read [4]metrics.Sample
+		gc   debug.GCStats
+	}
 )
-
-//go:linkname newSampler github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter.newSampler
-func newSampler() (*sampler, error)
 
 //go:linkname takeSample github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter.(*sampler).sample
 func takeSample(*sampler) (sample, error)

@@ -16,18 +16,10 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
-func ours(t testing.TB) *sampler {
-	s, err := newSampler()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // In one process, with the collector quiesced, both say the same: counts and
 // pause exactly, sizes within 1 %.
 func TestParity(t *testing.T) {
-	s := ours(t)
+	s := new(sampler)
 	live := make([][]byte, 10000)
 	for i := range live {
 		live[i] = make([]byte, 1000)
@@ -117,7 +109,7 @@ func stops(t *testing.T) (n uint64) {
 func TestStopTheWorld(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	const n = 1000
-	s := ours(t)
+	s := new(sampler)
 
 	before := stops(t)
 	for range n {
@@ -143,7 +135,7 @@ func TestCost(t *testing.T) {
 	for range 300 { // as many pauses as the runtime keeps, which are all read
 		runtime.GC()
 	}
-	s := ours(t)
+	s := new(sampler)
 	var m runtime.MemStats
 	// A program at work, which is what it costs to stop.
 	var done, turns atomic.Int64
@@ -187,7 +179,7 @@ func TestCost(t *testing.T) {
 }
 
 func BenchmarkSampleOurs(b *testing.B) {
-	s := ours(b)
+	s := new(sampler)
 	b.ReportAllocs()
 	for b.Loop() {
 		takeSample(s)
@@ -204,7 +196,7 @@ func BenchmarkSampleTheirs(b *testing.B) {
 }
 
 func BenchmarkSampleAndEncodeOurs(b *testing.B) {
-	s := ours(b)
+	s := new(sampler)
 	b.ReportAllocs()
 	for b.Loop() {
 		sample, _ := takeSample(s)

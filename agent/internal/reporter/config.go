@@ -19,56 +19,38 @@ type Config struct {
 	Dyno     string        // the name of this dyno, such as web.1; empty elsewhere
 }
 
-// minTimeout leaves time for a connection to be made.
-const minTimeout = 100 * time.Millisecond
-
 // FromEnvironment reads the settings from the environment. A variable with a
 // value that will not do counts as not set, and one line about it is returned.
 func FromEnvironment() (c Config, problems []string) {
 	c = Config{Interval: 20 * time.Second, Timeout: 10 * time.Second, Retries: 3}
+	standard := c
+	// envconfig stops at the first value that does not parse, so each variable
+	// is a specification of its own.
+	parses := func(spec interface{}) bool {
+		e, failed := envconfig.Process("HMETRICS", spec).(*envconfig.ParseError)
+		return !failed || e.Value == ""
+	}
 	bad := func(name, accepts string, standard interface{}) {
-		problems = append(problems, fmt.Sprintf("%s must be %s: using %v", name, accepts, standard))
+		problems = append(problems, fmt.Sprintf("HMETRICS_%s must be %s: using %v", name, accepts, standard))
 	}
-
-	// envconfig stops at the first bad value, so each variable is a
-	// specification of its own.
-	set := func(spec interface{}) (ok bool) {
-		err, bad := envconfig.Process("", spec).(*envconfig.ParseError)
-		return !bad || err.Value == ""
+	if !parses(&struct{ Interval *time.Duration }{&c.Interval}) || c.Interval < time.Second {
+		c.Interval = standard.Interval
+		bad("INTERVAL", "a Go duration of at least 1s, such as 20s", c.Interval)
 	}
-	interval, timeout, retries := c.Interval, c.Timeout, c.Retries
-	if !set(&struct {
-		V *time.Duration `envconfig:"HMETRICS_INTERVAL"`
-	}{&interval}) || interval < time.Second {
-		bad("HMETRICS_INTERVAL", "a Go duration of at least 1s, such as 20s", c.Interval)
-	} else {
-		c.Interval = interval
+	// Less leaves no time for a connection to be made.
+	if !parses(&struct{ Timeout *time.Duration }{&c.Timeout}) || c.Timeout < 100*time.Millisecond {
+		c.Timeout = standard.Timeout
+		bad("TIMEOUT", "a Go duration of at least 100ms, such as 10s", c.Timeout)
 	}
-	if !set(&struct {
-		V *time.Duration `envconfig:"HMETRICS_TIMEOUT"`
-	}{&timeout}) || timeout < minTimeout {
-		bad("HMETRICS_TIMEOUT", "a Go duration of at least 100ms, such as 10s", c.Timeout)
-	} else {
-		c.Timeout = timeout
+	if !parses(&struct{ Retries *int }{&c.Retries}) || c.Retries < 0 {
+		c.Retries = standard.Retries
+		bad("RETRIES", "a whole number from 0 up", c.Retries)
 	}
-	if !set(&struct {
-		V *int `envconfig:"HMETRICS_RETRIES"`
-	}{&retries}) || retries < 0 {
-		bad("HMETRICS_RETRIES", "a whole number from 0 up", c.Retries)
-	} else {
-		c.Retries = retries
+	if !parses(&struct{ One_Off *bool }{&c.OneOff}) {
+		bad("ONE_OFF", "true or false", c.OneOff)
 	}
-	if !set(&struct {
-		V *bool `envconfig:"HMETRICS_ONE_OFF"`
-	}{&c.OneOff}) {
-		bad("HMETRICS_ONE_OFF", "true or false", c.OneOff)
-	}
-	set(&struct {
-		V *bool `envconfig:"HMETRICS_VERBOSE"`
-	}{&c.Verbose})
-	set(&struct {
-		V *string `envconfig:"DYNO"`
-	}{&c.Dyno})
+	parses(&struct{ Verbose *bool }{&c.Verbose})
+	_ = envconfig.Process("", &struct{ Dyno *string }{&c.Dyno})
 	return c, problems
 }
 

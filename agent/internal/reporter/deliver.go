@@ -3,6 +3,7 @@ package reporter
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,45 +18,41 @@ import (
 
 const (
 	maxAnswer    = 64 << 10    // bytes read of an answer's head, and of its body
-	drainTime    = time.Second // for reading the body of an answer that accepts
+	bodyTime     = time.Second // for reading an answer's body
 	maxRedirects = 5
 )
 
-// A delivery brings documents to the endpoint, one after the other.
+// A delivery brings documents to the endpoint, one after the other. As a
+// http.RoundTripper it makes one attempt.
 type delivery struct {
-	endpoint *url.URL
-	client   *retryablehttp.Client
-	step     time.Duration // what the waits between attempts grow from
-	edges    edges
-
-	// of the document that is being delivered
-	ctx      context.Context // ends the wait for another attempt
-	deadline time.Time       // of the attempts
-	retry    bool
-	attempts int
-	failed   error         // what was wrong with the last attempt
-	wait     time.Duration // before the next one
+	transport http.RoundTripper
+	endpoint  *url.URL
+	client    *retryablehttp.Client
+	attempts  context.Context // bounds all attempts
+	timeout   time.Duration   // of one
+	due       time.Time       // when the next document is
+	failed    error           // what was wrong with the last one; nil if nothing
 }
 
-func newDelivery(endpoint *url.URL, c Config, e edges) *delivery {
-	d := &delivery{endpoint: endpoint, step: c.Interval / 20, edges: e}
+func newDelivery(attempts context.Context, endpoint *url.URL, c Config, e edges) *delivery {
+	if e.transport == nil {
+		e.transport = newTransport(c.Timeout)
+	}
+	d := &delivery{transport: e.transport, endpoint: endpoint, attempts: attempts, timeout: c.Timeout}
 	d.client = &retryablehttp.Client{
-		HTTPClient: &http.Client{
-			Transport:     e.transport,
-			Timeout:       c.Timeout,
-			CheckRedirect: checkRedirect,
-		},
-		RetryMax:   c.Retries,
-		CheckRetry: d.check,
-		// The client's own wait could be ended early only together with the
-		// attempts, so the wait is in PrepareRetry.
-		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return 0 },
-		PrepareRetry: func(*http.Request) error { return d.pause() },
-		ErrorHandler: func(resp *http.Response, err error, _ int) (*http.Response, error) {
-			if resp != nil {
-				resp.Body.Close()
+		HTTPClient:   &http.Client{Transport: d, CheckRedirect: checkRedirect},
+		RetryMax:     c.Retries,
+		RetryWaitMin: c.Interval / 40,
+		RetryWaitMax: c.Interval,
+		CheckRetry:   d.check,
+		// Random, so that clients which failed together do not come back
+		// together.
+		Backoff: func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
+			wait := retryablehttp.DefaultBackoff(least, most, attempt, resp)
+			if wait < least { // by a Retry-After
+				wait = least
 			}
-			return nil, err
+			return wait + time.Duration(e.random()*float64(least))
 		},
 	}
 	return d
@@ -80,131 +77,88 @@ func newTransport(timeout time.Duration) *http.Transport {
 	}
 }
 
-func (d *delivery) close() { d.client.HTTPClient.CloseIdleConnections() }
-
-// deliver returns nil once the endpoint answered 2xx to the document. ctx
-// ends the waits between attempts; attempts, with its deadline, bounds the
-// attempts. The document may be read for a while after deliver has returned.
-func (d *delivery) deliver(ctx, attempts context.Context, document []byte, retry bool) error {
-	d.ctx, d.retry, d.attempts = ctx, retry, 0
-	d.deadline, _ = attempts.Deadline()
-
-	attempts, cancel := context.WithCancel(attempts)
+// deliver returns nil once the endpoint answered 2xx to the document. It makes
+// attempts until due. The end of ctx ends only the wait for another one. The
+// document may be read for a while after deliver has returned.
+func (d *delivery) deliver(ctx context.Context, due time.Time, document []byte) error {
+	d.due = due
+	ctx, cancel := context.WithDeadline(ctx, due)
 	defer cancel()
-	req, err := retryablehttp.NewRequestWithContext(attempts, http.MethodPost, d.endpoint.String(), document)
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, d.endpoint.String(), document)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := d.client.Do(req)
+	if _, err = d.client.Do(req); err != nil && d.failed != nil {
+		return d.failed
+	}
+	return err
+}
+
+// RoundTrip makes an attempt. It goes on when the request's context is canceled:
+// an attempt that is cut off may have been accepted all the same, and would then
+// be counted twice.
+func (d *delivery) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithDeadline(d.attempts, d.due)
+	defer cancel()
+	ctx, cancel = context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	resp, err := d.transport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// The answer is an acknowledgement whatever becomes of its body, which
-	// is read only so that the connection can be used again.
-	if resp.Body != http.NoBody {
-		t := time.AfterFunc(drainTime, cancel)
-		defer t.Stop()
-		io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-	}
+	// The answer is one whatever becomes of its body, which is read only so
+	// that the connection can be used again.
+	defer time.AfterFunc(bodyTime, cancel).Stop()
+	io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
 	resp.Body.Close()
-	return nil
+	resp.Body = http.NoBody
+	return resp, nil
+}
+
+func (d *delivery) CloseIdleConnections() {
+	(&http.Client{Transport: d.transport}).CloseIdleConnections()
 }
 
 // check is called after each attempt. It says whether to make another one and
 // what was wrong with this one.
-func (d *delivery) check(attempts context.Context, resp *http.Response, err error) (again bool, _ error) {
-	if u, ok := err.(*url.Error); ok {
-		err = u.Err // the URL is a secret
-	}
-	d.attempts++
-	again = d.retry && d.attempts <= d.client.RetryMax && attempts.Err() == nil
+func (d *delivery) check(_ context.Context, resp *http.Response, err error) (again bool, _ error) {
 	switch {
 	case err != nil:
-		if _, refused := err.(*refusedRedirect); refused {
-			again = false
-		}
-	case resp.StatusCode/100 == 2:
-		return false, nil
-	default:
+		again = !errors.As(err, new(refusedRedirect))
+	case resp.StatusCode/100 != 2:
 		// Not resp.Status: its words are the endpoint's, and may be anything.
 		err = fmt.Errorf("the endpoint answered %s", strings.TrimSpace(strconv.Itoa(resp.StatusCode)+" "+http.StatusText(resp.StatusCode)))
-		if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode/100 != 5 {
-			again = false
-		}
-	}
-	if again {
-		d.wait = d.backoff(resp)
-		again = !d.edges.now().Add(d.wait).After(d.deadline)
-	}
-	if d.attempts > 1 {
-		err = fmt.Errorf("attempt %d: %w", d.attempts, err)
+		again = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode/100 == 5
 	}
 	d.failed = err
 	return again, err
 }
 
-// backoff is how long to wait after a failed attempt: from half to all of a
-// step that doubles each time, added to what the endpoint asked for. Random,
-// so that clients which failed together do not come back together.
-func (d *delivery) backoff(resp *http.Response) time.Duration {
-	doublings := d.attempts - 1
-	if doublings > 10 { // an interval holds no more
-		doublings = 10
-	}
-	wait := time.Duration((1 + d.edges.random()) / 2 * float64(d.step<<uint(doublings)))
-	if resp != nil {
-		after := resp.Header.Get("Retry-After")
-		if seconds, err := strconv.ParseInt(after, 10, 32); err == nil && seconds > 0 {
-			wait += time.Duration(seconds) * time.Second
-		} else if date, err := http.ParseTime(after); err == nil && date.After(d.edges.now()) {
-			wait += date.Sub(d.edges.now())
-		}
-	}
-	return wait
-}
-
-func (d *delivery) pause() error {
-	t := time.NewTimer(d.wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-d.ctx.Done():
-		return d.failed
-	}
-}
-
 // A refusedRedirect names no URL.
-type refusedRedirect struct{ reason string }
+type refusedRedirect string
 
-func (r *refusedRedirect) Error() string { return "refused to be redirected " + r.reason }
+func (r refusedRedirect) Error() string { return "refused to be redirected " + string(r) }
 
 // checkRedirect lets a report be redirected within its host only, and never
 // from https to http: whoever answers must not be able to send it elsewhere.
 func checkRedirect(req *http.Request, via []*http.Request) error {
-	first, last := via[0], via[len(via)-1]
-	from, to := last.URL, req.URL
+	first, from, to := via[0], via[len(via)-1].URL, req.URL
+	same := from.Scheme == to.Scheme && strings.EqualFold(from.Host, to.Host)
 	upgrade := from.Scheme == "http" && to.Scheme == "https" && strings.EqualFold(from.Hostname(), to.Hostname())
-	if !upgrade && (from.Scheme != to.Scheme || !strings.EqualFold(from.Host, to.Host)) {
-		return &refusedRedirect{"to another host or scheme"}
-	}
-	if len(via) > maxRedirects {
-		return &refusedRedirect{fmt.Sprintf("more than %d times", maxRedirects)}
-	}
-	if req.Response != nil && req.Response.StatusCode == http.StatusSeeOther {
-		return &refusedRedirect{"by 303, which delivers nothing"}
+	switch {
+	case !same && !upgrade:
+		return refusedRedirect("to another host or scheme")
+	case len(via) > maxRedirects:
+		return refusedRedirect(fmt.Sprintf("more than %d times", maxRedirects))
+	case req.Response.StatusCode == http.StatusSeeOther:
+		return refusedRedirect("by 303, which delivers nothing")
 	}
 	// net/http makes a GET of a POST that is answered 301 or 302. There is
-	// nothing to get: what is wanted is the report's arrival elsewhere.
-	if req.Method != first.Method {
-		body, err := first.GetBody()
-		if err != nil {
-			return err
-		}
-		req.Method, req.Body, req.GetBody, req.ContentLength = first.Method, body, first.GetBody, first.ContentLength
-		req.Header.Set("Content-Type", first.Header.Get("Content-Type"))
-	}
-	req.Header.Del("Referer") // the endpoint's path
-	return nil
+	// nothing to get: what is wanted is the report's arrival elsewhere. It also
+	// adds a Referer, which is the endpoint's path.
+	req.Method, req.GetBody, req.ContentLength, req.Header = first.Method, first.GetBody, first.ContentLength, first.Header.Clone()
+	var err error
+	req.Body, err = first.GetBody()
+	return err
 }

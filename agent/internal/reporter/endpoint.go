@@ -53,42 +53,31 @@ func newFailure(endpoint *url.URL, err error) error {
 		err = u.Err
 	}
 	s := newSecrets(endpoint)
-	f := &failure{text: "reporting Go metrics to " + origin(endpoint) + ": " + s.scrub(err.Error())}
+	f := &failure{text: "reporting Go metrics to " + endpoint.Scheme + "://" + endpoint.Host + ": " + s.scrub(err.Error())}
 	for f.cause = err; f.cause != nil && s.scrub(f.cause.Error()) != f.cause.Error(); {
 		f.cause = errors.Unwrap(f.cause)
 	}
 	return f
 }
 
-// origin is the part of a URL that may be shown.
-func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
-
 // secrets are the texts that must not be seen.
 type secrets []string
 
 func newSecrets(u *url.URL) secrets {
-	// Whole parts, as an error or an answer may quote them. A part of them is
-	// secret too, unless it is too short to be one and would only garble the
-	// text, such as the v1 in /v1/….
 	password, _ := u.User.Password()
 	login := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password))
-	whole := []string{u.Path, u.EscapedPath(), u.RequestURI(), u.RawQuery, u.User.String(), login}
-	parts := append(strings.Split(u.Path+"/"+u.EscapedPath(), "/"), u.User.Username(), password)
+	s := secrets{u.Path, u.EscapedPath(), u.RequestURI(), u.User.String(), u.User.Username(), password, login}
+	s = append(s, strings.Split(u.Path, "/")...)
 	for _, values := range u.Query() {
-		parts = append(parts, values...)
-	}
-	var s secrets
-	for i, word := range append(whole, parts...) {
-		if len(word) >= 4 || i < len(whole) && len(word) >= 2 {
-			s = append(s, word)
-		}
+		s = append(s, values...)
 	}
 	return s
 }
 
-// telling is how many bytes of a secret give it away. Whoever answers may quote
-// a secret truncated.
-const telling = 6
+// Whoever answers may quote a secret truncated: telling bytes give it away. What
+// is shorter than tooShort, such as the v1 in /v1/…, is no secret and would only
+// garble the text.
+const telling, tooShort = 6, 4
 
 // scrub takes out of a text what it has in common with a secret, and of any URL
 // in it all that comes after the scheme: the URL of a proxy holds a password,
@@ -101,7 +90,7 @@ func (s secrets) scrub(text string) string {
 		if n > telling {
 			n = telling
 		}
-		for i := 0; i+n <= len(text); i++ {
+		for i := 0; n >= tooShort && i+n <= len(text); i++ {
 			for j := i; j < i+n && strings.Contains(secret, text[i:i+n]); j++ {
 				hidden[j] = true
 			}

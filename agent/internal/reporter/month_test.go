@@ -112,10 +112,7 @@ func TestAMonth(t *testing.T) {
 			}
 		}
 
-		s, err := newSampler()
-		if err != nil {
-			t.Fatal(err)
-		}
+		var s sampler
 		now, err := s.sample()
 		if err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package reporter
 
 import (
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -9,35 +8,26 @@ import (
 	"strings"
 )
 
-// proxyFromEnvironment is http.ProxyFromEnvironment, but for host names that
-// are not ASCII. That reads the environment once per process, so that an app
-// which sets these variables after the agent's first report would set them in
-// vain. This reads it for each request.
+// proxyFromEnvironment is http.ProxyFromEnvironment, but for CGI programs and for
+// host names that are not ASCII. That reads the environment once per process, so
+// that an app which sets these variables after the agent's first report would
+// set them in vain. This reads it for each request.
 func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
+	env := func(name string) string {
+		if value := os.Getenv(name); value != "" {
+			return value
+		}
+		return os.Getenv(strings.ToLower(name))
+	}
 	value := env(strings.ToUpper(r.URL.Scheme) + "_PROXY")
-	if value == "" {
+	if value == "" || direct(r.URL, env("NO_PROXY")) {
 		return nil, nil
 	}
 	proxy, err := url.Parse(value)
 	if err != nil || proxy.Scheme == "" || proxy.Host == "" {
-		if proxy, err = url.Parse("http://" + value); err != nil {
-			return nil, nil
-		}
-	}
-	if r.URL.Scheme == "http" && os.Getenv("REQUEST_METHOD") != "" { // https://go.dev/s/cgihttpproxy
-		return nil, errors.New("HTTP_PROXY is not used in a CGI program")
-	}
-	if direct(r.URL, env("NO_PROXY")) {
-		return nil, nil
+		proxy, _ = url.Parse("http://" + value) // nil if it cannot be
 	}
 	return proxy, nil
-}
-
-func env(name string) string {
-	if value := os.Getenv(name); value != "" {
-		return value
-	}
-	return os.Getenv(strings.ToLower(name))
 }
 
 // direct says whether u is reached without a proxy: on this machine, or by
@@ -63,15 +53,11 @@ func direct(u *url.URL, noProxy string) bool {
 		if strings.HasPrefix(name, "*.") {
 			name = name[1:]
 		}
-		switch {
-		case entry == "*":
-			return true
-		case name == "" || only != "" && only != port:
-		case ip != nil:
-			if ip.Equal(net.ParseIP(name)) {
-				return true
-			}
-		case host == name || strings.HasSuffix(host, "."+strings.TrimPrefix(name, ".")):
+		named := host == name || strings.HasSuffix(host, "."+strings.TrimPrefix(name, "."))
+		if ip != nil {
+			named = ip.Equal(net.ParseIP(name))
+		}
+		if entry == "*" || named && name != "" && (only == "" || only == port) {
 			return true
 		}
 	}

@@ -36,8 +36,8 @@ type Options struct {
 	Endpoint func() string
 	Config   Config
 
-	// Begin is called before the first report. It may be nil.
-	Begin func()
+	// Problems are logged before the first report.
+	Problems []string
 	// Failed hears of every report that failed, one at a time. If it returns
 	// an error, reporting ends. It may be nil.
 	Failed func(error) error
@@ -50,21 +50,7 @@ type Options struct {
 // edges are where a run meets the world. The zero value is the real one.
 type edges struct {
 	transport http.RoundTripper
-	now       func() time.Time
 	random    func() float64 // in [0,1)
-}
-
-func (e edges) real(c Config) edges {
-	if e.transport == nil {
-		e.transport = newTransport(c.Timeout)
-	}
-	if e.now == nil {
-		e.now = time.Now
-	}
-	if e.random == nil {
-		e.random = random
-	}
-	return e
 }
 
 // A Reporter reports in at most one run at a time. What one run had
@@ -73,7 +59,9 @@ type Reporter struct {
 	mu      sync.Mutex
 	current *turn
 
-	acked totals // read and written only by the run whose turn it is
+	// Only the run whose turn it is uses these.
+	sampler sampler
+	acked   totals
 }
 
 type turn struct {
@@ -118,10 +106,10 @@ func (r *Reporter) leave(t *turn) {
 
 // Run reports until ctx is canceled, then makes one last attempt to deliver
 // what is pending, and returns nil within the grace period. It also returns nil
-// when Failed returned an error. It returns an error at once if the endpoint
-// will not do or another run is going on, and later if the reporter itself
-// panicked. A panic of Failed or Delivered is not contained.
-func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
+// when Failed returned an error. It returns an error if the endpoint will not
+// do or another run is going on. A panic of Failed or Delivered is not
+// contained.
+func (r *Reporter) Run(ctx context.Context, o Options) error {
 	endpoint, err := parseEndpoint(o.Endpoint())
 	mine, err := r.enter(ctx, err)
 	if mine == nil {
@@ -129,24 +117,16 @@ func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 	}
 	defer r.leave(mine)
 
-	theirs := false // whether it is the caller's code that runs
-	defer func() {
-		if theirs {
-			return
-		}
-		if p := recover(); p != nil {
-			err = newFailure(endpoint, fmt.Errorf("the reporter panicked: %v", p))
-		}
-	}()
-
 	attempts, cutOff := outlive(ctx)
 	defer cutOff()
-	edges := o.edges.real(o.Config)
-	due := newSchedule(edges.now(), o.Config.Interval, edges.random())
-	timer := time.NewTimer(due.wait(edges.now()))
+	edges := o.edges
+	if edges.random == nil {
+		edges.random = random
+	}
+	due := newSchedule(time.Now(), o.Config.Interval, edges.random())
+	timer := time.NewTimer(due.wait(time.Now()))
 	defer timer.Stop()
 	var d *delivery
-	var sampler *sampler
 	for {
 		select {
 		case <-ctx.Done():
@@ -156,47 +136,43 @@ func (r *Reporter) Run(ctx context.Context, o Options) (err error) {
 			return nil
 		}
 		if d == nil {
-			if o.Begin != nil {
-				o.Begin()
-			}
+			o.Config.Log(o.Problems...)
 			if endpoint, err = parseEndpoint(o.Endpoint()); err != nil {
 				return err
 			}
-			if sampler, err = newSampler(); err != nil {
-				return newFailure(endpoint, err)
-			}
-			d = newDelivery(endpoint, o.Config, edges)
-			defer d.close()
+			d = newDelivery(attempts, endpoint, o.Config, edges)
+			defer d.CloseIdleConnections()
 		}
-
 		last := ctx.Err() != nil
-		until, cancel := attempts, func() {}
-		if !last {
-			until, cancel = context.WithDeadline(attempts, due.next(edges.now()))
-		}
-		s, err := sampler.sample()
-		if err == nil {
-			err = d.deliver(ctx, until, appendDocument(make([]byte, 0, 320), s, r.acked), !last)
-		}
-		cancel()
-		if err == nil {
-			r.acked = s.totals
-		}
-		theirs = true // until they return: a panic leaves it so
+		err := r.report(ctx, due.next(time.Now()), d)
 		switch {
 		case err == nil && o.Delivered != nil:
 			o.Delivered()
 		case err != nil && o.Failed != nil:
-			err = o.Failed(newFailure(endpoint, err))
-		default:
-			err = nil
+			last = o.Failed(newFailure(endpoint, err)) != nil || last
 		}
-		theirs = false
-		if err != nil || last {
+		if last {
 			return nil
 		}
-		timer.Reset(due.wait(edges.now()))
+		timer.Reset(due.wait(time.Now()))
 	}
+}
+
+// report delivers a sample until due. A panic is an error.
+func (r *Reporter) report(ctx context.Context, due time.Time, d *delivery) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the reporter panicked: %v", p)
+		}
+	}()
+	s, err := r.sampler.sample()
+	if err == nil {
+		err = d.deliver(ctx, due, appendDocument(make([]byte, 0, 320), s, r.acked))
+	}
+	if err == nil {
+		r.acked = s.totals
+	}
+	return err
 }
 
 // outlive returns a context that is canceled a grace period after ctx. Attempts
@@ -210,14 +186,7 @@ func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	go func() {
 		select {
 		case <-ctx.Done():
-		case <-longer.Done():
-			return
-		}
-		t := time.NewTimer(grace)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			cancel()
+			time.AfterFunc(grace, cancel)
 		case <-longer.Done():
 		}
 	}()
@@ -227,9 +196,7 @@ func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
 // random is uniform in [0,1). It needs no seed, so no two processes draw the
 // same, and it keeps no state.
 func random() float64 {
-	var b [8]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return 0.5
-	}
-	return float64(binary.LittleEndian.Uint64(b[:])>>11) / (1 << 53)
+	var b [4]byte
+	rand.Read(b[:])
+	return float64(binary.LittleEndian.Uint32(b[:])) / (1 << 32)
 }

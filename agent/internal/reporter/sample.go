@@ -20,11 +20,11 @@ type sample struct {
 }
 
 // A sampler takes samples without stopping the world and, after the first,
-// without allocating. runtime.ReadMemStats, which has the same figures, stops
+// without allocating. The zero value is ready. runtime.ReadMemStats, which has the same figures, stops
 // the world each time. The number of collections and their pauses come from
 // debug.ReadGCStats because runtime/metrics has pauses as histograms only.
 type sampler struct {
-	read []metrics.Sample
+	read [len(sampled)]metrics.Sample
 	gc   debug.GCStats // its slices are used again by each ReadGCStats
 }
 
@@ -37,17 +37,11 @@ var sampled = [...]string{
 	"/gc/heap/goal:bytes",                // NextGC
 }
 
-func newSampler() (*sampler, error) {
-	s := &sampler{read: make([]metrics.Sample, len(sampled))}
+func (s *sampler) sample() (sample, error) {
 	for i, name := range sampled {
 		s.read[i].Name = name
 	}
-	_, err := s.sample()
-	return s, err
-}
-
-func (s *sampler) sample() (sample, error) {
-	metrics.Read(s.read)
+	metrics.Read(s.read[:])
 	for i := range s.read {
 		// A Go release may drop a metric; Uint64 would panic.
 		if s.read[i].Value.Kind() != metrics.KindUint64 {
