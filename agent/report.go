@@ -33,6 +33,14 @@ Report takes these from the environment when it is called:
 	HMETRICS_VERBOSE   true: say on the standard logger what is wrong with these (default false)
 
 A value that will not do counts as not set.
+
+# Limits
+
+Every process that calls Report, or imports onload, reports: a program that
+starts itself again is counted twice, unless one of the two has an empty
+HEROKU_METRICS_URL. While reporting, a goroutine runs, which a check for leaked
+goroutines sees, and which keeps the runtime from reporting a deadlock of all
+others.
 */
 package hmetrics
 
