@@ -290,7 +290,7 @@ func layoutCells() []cell {
 			build: `export GOMODCACHE="$WORK/modcache" HMETRICS_STAGE_WAS="$HMETRICS_STAGE"; mkdir "$GOMODCACHE"
 				cp -R "$HMETRICS_STAGE" "$WORK/stage" && rm -rf "$WORK/stage/shaded" "$WORK/stage/listings" && export HMETRICS_STAGE="$WORK/stage"
 				unshare -m bash -euc 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && go build -o app .' - "$GOMODCACHE"`,
-			absent: app, says: "^hmetrics: the metrics agent is not linked: fetching its modules: "},
+			absent: app, says: "^hmetrics: the metrics agent is not linked into example.com/plain: fetching the agent's modules: "},
 	}
 }
 
@@ -316,7 +316,8 @@ func selectionCells() []cell {
 	web, worker := "$GOBIN/web", "$GOBIN/worker"
 	one := func(name, packages string) cell {
 		return cell{name: "selection/" + name, app: "two", config: []string{"HMETRICS_PACKAGES=" + packages},
-			build: "go install ./...", reports: []string{web}, absent: []string{worker, "$GOBIN/gen"}}
+			build: "go install ./...", reports: []string{web}, absent: []string{worker, "$GOBIN/gen"},
+			says: "^hmetrics: the metrics agent is not linked into example.com/two/cmd/worker: HMETRICS_PACKAGES does not select it$"}
 	}
 	return []cell{
 		one("import-path", "example.com/two/cmd/web"),
@@ -324,7 +325,7 @@ func selectionCells() []cell {
 		{name: "selection/pattern", app: "two", config: []string{"HMETRICS_PACKAGES=./cmd/..."},
 			build: "go install ./...", reports: []string{web, worker, "$GOBIN/gen"}},
 		{name: "selection/no-match", app: "two", config: []string{"HMETRICS_PACKAGES=./cmd/web example.com/nothing/..."},
-			build: "go install ./...", reports: []string{web}, absent: []string{worker}, says: "example.com/nothing/..."},
+			build: "go install ./...", reports: []string{web}, absent: []string{worker}, says: "^hmetrics: HMETRICS_PACKAGES: no program of the app matches example.com/nothing/...$"},
 	}
 }
 
@@ -333,18 +334,18 @@ func selectionCells() []cell {
 func limitCells() []cell {
 	list := []cell{
 		{name: "go1.17", release: "go1.17.13", build: "go build -o app .", absent: app,
-			says: "^hmetrics: the metrics agent is not linked: go1.17.13 is too old, Go 1.18 is the oldest that works: [^\n]*$"},
+			says: "^hmetrics: the metrics agent is not linked into example.com/plain: go1.17.13 is too old, Go 1.18 is the oldest that works: [^\n]*$"},
 		{name: "tests", build: "go test ./... && go test -race . && go test -c -o app.test .", without: []string{"./app.test"}, needs: needsC},
 		{name: "module-cache", build: "go install github.com/rogpeppe/go-internal/cmd/txtar-x@v1.11.0 && go install . && $GOBIN/txtar-x </dev/null",
 			reports: []string{"$GOBIN/plain"}, without: []string{"$GOBIN/txtar-x"}},
 		{name: "vendored", app: "replaced",
 			setup: `printf '//go:build tools\n\npackage main\n\nimport _ "example.com/library/cmd/tool"\n' >tools.go; go mod vendor`,
 			build: "go build -o tool ./vendor/example.com/library/cmd/tool; go build -o tool2 example.com/library/cmd/tool; go build -o app .", absent: []string{"./tool", "./tool2"}, reports: app},
-		{name: "c-shared", app: "cgo", build: "go build -buildmode=c-shared -o app.so .", without: []string{"./app.so"}, needs: needsC},
-		{name: "c-archive", app: "cgo", build: "go build -buildmode=c-archive -o app.a .", without: []string{"./app.a"}, needs: needsC},
-		{name: "plugin", app: "tiny", build: "go build -buildmode=plugin -o app.so .", without: []string{"./app.so"}, needs: needsC},
+		{name: "c-shared", app: "cgo", build: "go build -buildmode=c-shared -o app.so .", without: []string{"./app.so"}, says: "into example.com/\\w+: -buildmode is c-shared$", needs: needsC},
+		{name: "c-archive", app: "cgo", build: "go build -buildmode=c-archive -o app.a .", without: []string{"./app.a"}, says: "into example.com/\\w+: -buildmode is c-archive$", needs: needsC},
+		{name: "plugin", app: "tiny", build: "go build -buildmode=plugin -o app.so .", without: []string{"./app.so"}, says: "into example.com/\\w+: -buildmode is plugin$", needs: needsC},
 		{name: "linkshared", build: "go build -linkshared -o app .", absent: app, needs: needsC,
-			says: "^hmetrics: the metrics agent is not linked: -linkshared takes [^\n]*$"},
+			says: "^hmetrics: the metrics agent is not linked into example.com/plain: -linkshared takes [^\n]*$"},
 		// It takes the place of the one in GOFLAGS, so nothing of the buildpack
 		// is called that could say so.
 		{name: "toolexec-on-command-line", setup: users, build: `go build -toolexec="$WORK/users" -o app .` + chained, absent: app},
@@ -352,11 +353,11 @@ func limitCells() []cell {
 		{name: "go-tool", app: "two", setup: "go mod edit -tool=example.com/two/cmd/internal/tools/gen",
 			build: `cp "$(go tool -n gen)" tool && go install ./cmd/internal/tools/gen`, absent: []string{"go tool gen", "./tool"}, reports: []string{"$GOBIN/gen"}},
 		{name: "module-named-as-the-agent", app: "shaded", build: "go build -o app .", absent: app,
-			says: "^hmetrics: the metrics agent is not linked into hmetrics.injected: the app has a package hmetrics.injected/agent/onload, [^\n]*$"},
+			says: "^hmetrics: the metrics agent is not linked into hmetrics.injected: the app has a package hmetrics.injected/(agent/onload|hook), [^\n]*$"},
 	}
 	for _, target := range []string{"darwin/arm64", "windows/amd64", "js/wasm", "wasip1/wasm"} {
 		goos, goarch, _ := strings.Cut(target, "/")
-		list = append(list, cell{name: goos, app: "tiny", env: []string{"GOOS=" + goos, "GOARCH=" + goarch}, build: "go build -o app .", without: app})
+		list = append(list, cell{name: goos, app: "tiny", env: []string{"GOOS=" + goos, "GOARCH=" + goarch}, build: "go build -o app .", without: app, says: "into example.com/tiny: GOOS is " + goos + "$"})
 	}
 	for i := range list {
 		list[i].name, list[i].short = "limits/"+list[i].name, true
