@@ -208,6 +208,17 @@ func splitQuoted(s string) ([]string, error) {
 	}
 }
 
+// sanitizes reports whether the build has a race detector or the like.
+func (f buildFlags) sanitizes() bool {
+	for _, flag := range f.archive {
+		switch flag {
+		case "-race=true", "-msan=true", "-asan=true":
+			return true
+		}
+	}
+	return false
+}
+
 // absolute returns the name of a file that is given relative to dir.
 func absolute(name, dir string) string {
 	if filepath.IsAbs(name) {

@@ -130,9 +130,10 @@ func (s linkStep) agentFor(cfg *importConfig, info *debug.BuildInfo, flags build
 			pgo = filepath.Join(dir, "default.pgo")
 		}
 	}
-	// No program is to use cgo that did not without the agent: it may be meant for
-	// a place without C libraries.
-	cgo := cfg.archives["runtime/cgo"] != ""
+	// Of the agent's packages only net uses cgo, and is to do so only where the
+	// program's does: another one may be meant for a place without C libraries. The
+	// sanitizers need cgo.
+	cgo := cfg.archives["runtime/cgo"] != "" && (cfg.archives["net"] != "" || flags.sanitizes())
 	a, err := s.agent(flags, pgo, cgo, cfg)
 	if err != nil {
 		return agent{}, err
