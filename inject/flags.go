@@ -30,39 +30,23 @@ const (
 // list, vet, test), but for boolean ones that mean nothing to us. A flag of go vet
 // and go test that is missing here changes no archive.
 var goFlags = map[string]int{
-	"C":                   takesValue,
-	"asan":                changesArchives,
-	"asmflags":            takesValue | changesArchives | perPackage,
-	"buildmode":           takesValue | changesArchives,
-	"c":                   takesValue,
-	"compiler":            takesValue | changesArchives,
-	"covermode":           takesValue,
-	"coverpkg":            takesValue,
-	"coverprofile":        takesValue,
-	"debug-actiongraph":   takesValue,
-	"debug-runtime-trace": takesValue,
-	"debug-trace":         takesValue,
-	"exec":                takesValue,
-	"f":                   takesValue,
-	"fixtool":             takesValue,
-	"gccgoflags":          takesValue | changesArchives | perPackage,
-	"gcflags":             takesValue | changesArchives | perPackage,
-	"installsuffix":       takesValue | changesArchives,
-	"ldflags":             takesValue,
-	"mod":                 takesValue | choosesModules,
-	"modfile":             takesValue | choosesModules | holdsPath,
-	"msan":                changesArchives,
-	"o":                   takesValue,
-	"overlay":             takesValue | changesArchives | choosesModules | holdsPath,
-	"p":                   takesValue,
-	"pgo":                 takesValue | holdsPath,
-	"pkgdir":              takesValue,
-	"race":                changesArchives,
-	"reuse":               takesValue,
-	"tags":                takesValue | changesArchives | choosesModules,
-	"toolexec":            takesValue,
-	"trimpath":            changesArchives,
-	"vettool":             takesValue,
+	"C": takesValue, "c": takesValue, "covermode": takesValue, "coverpkg": takesValue, "coverprofile": takesValue,
+	"debug-actiongraph": takesValue, "debug-runtime-trace": takesValue, "debug-trace": takesValue, "exec": takesValue,
+	"f": takesValue, "fixtool": takesValue, "ldflags": takesValue, "o": takesValue, "p": takesValue, "pkgdir": takesValue,
+	"reuse": takesValue, "toolexec": takesValue, "vettool": takesValue,
+
+	"asan": changesArchives, "msan": changesArchives, "race": changesArchives, "trimpath": changesArchives,
+
+	"buildmode": takesValue | changesArchives, "compiler": takesValue | changesArchives, "installsuffix": takesValue | changesArchives,
+
+	"asmflags": takesValue | changesArchives | perPackage, "gccgoflags": takesValue | changesArchives | perPackage,
+	"gcflags": takesValue | changesArchives | perPackage,
+
+	"mod":     takesValue | choosesModules,
+	"modfile": takesValue | choosesModules | holdsPath,
+	"overlay": takesValue | changesArchives | choosesModules | holdsPath,
+	"pgo":     takesValue | holdsPath,
+	"tags":    takesValue | changesArchives | choosesModules,
 }
 
 // readBuildFlags reads the flags of a go command from its command line and the

@@ -101,20 +101,9 @@ func runGo(gocmd, dir string, env, assignments []string, timeout time.Duration, 
 	return stdout.String(), nil
 }
 
-// setenv returns env with the assignments in place of what it holds under the
-// same names.
+// setenv returns env with the assignments, the last of which counts for a name.
 func setenv(env []string, assignments ...string) []string {
-	set := make(map[string]bool)
-	for _, a := range assignments {
-		set[a[:strings.IndexByte(a, '=')]] = true
-	}
-	var out []string
-	for _, e := range env {
-		if i := strings.IndexByte(e, '='); i < 0 || !set[e[:i]] {
-			out = append(out, e)
-		}
-	}
-	return append(out, assignments...)
+	return append(env[:len(env):len(env)], assignments...)
 }
 
 // getenv returns the value of a variable in env.

@@ -23,11 +23,6 @@ type linkStep struct {
 	require bool     // HMETRICS_INJECT
 }
 
-// An ineligible program does not get the agent, for a reason that is no failure.
-type ineligible string
-
-func (i ineligible) Error() string { return string(i) }
-
 // reasonFile, in the directory of inject rebuild, holds why a program could not get
 // the agent.
 const reasonFile = "reason"
@@ -66,7 +61,17 @@ func link(args []string) error {
 	if p.path == commandLineArguments && len(flags.files) > 0 {
 		p = programIn(filepath.Dir(absolute(flags.files[0], flags.dir)))
 	}
-	if err := s.eligible(p, flags); err != nil {
+	patterns, err := s.stage.patterns()
+	if err != nil {
+		return s.without(p.path, err)
+	}
+	if err := unmatched(patterns, appRoot(flags.dir)); err != nil && s.rebuild == "" {
+		if s.require {
+			return s.without(p.path, err)
+		}
+		fmt.Fprintln(os.Stderr, "hmetrics:", printable(err.Error()))
+	}
+	if err := p.eligible(os.Getenv("GOOS"), value(args, "-buildmode"), patterns); err != nil {
 		return s.without(p.path, err)
 	}
 	agent, err := s.agentFor(&cfg, info, flags, p)
@@ -76,38 +81,13 @@ func link(args []string) error {
 	return s.with(p.path, agent, cfg)
 }
 
-// eligible returns the reason for which the step's program does not get the agent.
-func (s linkStep) eligible(p program, flags buildFlags) error {
-	patterns, err := s.stage.patterns()
-	if err != nil {
-		return err
-	}
-	if missing := unmatched(patterns, appRoot(flags.dir)); len(missing) > 0 && s.rebuild == "" {
-		err := fmt.Errorf("HMETRICS_PACKAGES: no program of the app matches %s", strings.Join(missing, " "))
-		if s.require {
-			return err
-		}
-		fmt.Fprintln(os.Stderr, "hmetrics:", printable(err.Error()))
-	}
-	if goos := os.Getenv("GOOS"); goos != "linux" {
-		return ineligible("GOOS is " + goos)
-	}
-	if mode := value(s.program, "-buildmode"); mode != "" && mode != "exe" && mode != "pie" {
-		return ineligible("-buildmode is " + mode)
-	}
-	if !p.selected(patterns) {
-		return ineligible("HMETRICS_PACKAGES does not select it")
-	}
-	return nil
-}
-
 // agentFor adds the agent to the program's import config, in the place of the
 // hook, and returns what has been added.
 func (s linkStep) agentFor(cfg *importConfig, info *debug.BuildInfo, flags buildFlags, p program) (agent, error) {
 	compiler := filepath.Join(filepath.Dir(s.tool), "compile")
 	hook := cfg.archives[hookPath]
 	switch main := s.program[len(s.program)-1]; {
-	case hook == "" && hasFlag(s.program, "-linkshared"):
+	case hook == "" && contains(s.program, "-linkshared"):
 		return agent{}, errors.New("-linkshared takes the standard library from a file that was built without it: build without -linkshared")
 	case hook == "":
 		// The build ID of a new archive is its action ID twice. That of one which
@@ -268,15 +248,6 @@ func value(args []string, name string) string {
 		}
 	}
 	return ""
-}
-
-func hasFlag(args []string, name string) bool {
-	for _, arg := range args {
-		if arg == name || arg == name+"=true" {
-			return true
-		}
-	}
-	return false
 }
 
 // replace returns args with another value for a flag that is there.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"path"
 	"path/filepath"
@@ -66,6 +67,25 @@ func programIn(dir string) program {
 	}
 }
 
+// An ineligible program does not get the agent, for a reason that is no failure.
+type ineligible string
+
+func (i ineligible) Error() string { return string(i) }
+
+// eligible returns the reason for which a program of the app, built for an
+// operating system in a -buildmode, does not get the agent, or nil.
+func (p program) eligible(goos, buildmode string, patterns []string) error {
+	switch {
+	case goos != "linux":
+		return ineligible("GOOS is " + goos)
+	case buildmode != "" && buildmode != "exe" && buildmode != "pie":
+		return ineligible("-buildmode is " + buildmode)
+	case !p.selected(patterns):
+		return ineligible("HMETRICS_PACKAGES does not select it")
+	}
+	return nil
+}
+
 // selected reports whether one of the patterns of HMETRICS_PACKAGES matches the
 // program: import paths, or directories from the module's root that begin with a
 // dot, both with "..." for any string (go help packages). No pattern selects
@@ -109,13 +129,13 @@ func matches(pattern, name string) bool {
 	return strings.HasSuffix(name, parts[last])
 }
 
-// unmatched returns those of the patterns that match no program in the directory
-// of an app.
-func unmatched(patterns []string, app string) []string {
-	left := append([]string{}, patterns...)
-	if len(left) == 0 {
+// unmatched returns an error that names those of the patterns of HMETRICS_PACKAGES
+// that match no program in the directory of an app, or nil.
+func unmatched(patterns []string, app string) error {
+	if len(patterns) == 0 {
 		return nil
 	}
+	left := append([]string{}, patterns...)
 	walkModule(app, func(name string) {
 		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || !isMain(name) {
 			return
@@ -127,7 +147,10 @@ func unmatched(patterns []string, app string) []string {
 			}
 		}
 	})
-	return left
+	if len(left) == 0 {
+		return nil
+	}
+	return errors.New("HMETRICS_PACKAGES: no program of the app matches " + strings.Join(left, " "))
 }
 
 // walkModule calls visit for every file in the tree of an app that the go command

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -117,9 +116,12 @@ func TestUnmatched(t *testing.T) {
 		}
 	}
 	patterns := strings.Fields("./cmd/web ./cmd/vendor example.com/api example.com/... ./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests")
-	want := strings.Fields("./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests")
-	if got := unmatched(patterns, app); !reflect.DeepEqual(got, want) {
-		t.Errorf("patterns that match nothing: %q, want %q", got, want)
+	want := "HMETRICS_PACKAGES: no program of the app matches ./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests"
+	if err := unmatched(patterns, app); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if err := unmatched(patterns[:4], app); err != nil {
+		t.Error(err)
 	}
 	if root := appRoot(filepath.Join(app, "services", "api")); root != app {
 		t.Errorf("the root of the app is %s, want %s", root, app)

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"debug/buildinfo"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,18 +27,18 @@ type rebuilder struct {
 	require  bool     // HMETRICS_INJECT
 	log      io.Writer
 
-	version   string            // the Go release that gocmd is in app
 	modules   map[string]string // the app's, and in which directory each is
-	workspace map[string]bool   // those of its go.work, if it has one
+	workspace map[string]bool   // those of its go.work; nil: it has none
+
+	found, rebuilt, kept int // programs of the app, those with a new one, those for which it failed
 }
 
-// A binary is one of the app's programs in the bin directory.
+// A binary is one of the programs in the bin directory.
 type binary struct {
-	names    []string // more than one if they are hard links to one file
-	file     os.FileInfo
-	build    *debug.BuildInfo
-	settings map[string]string // of build, by their keys
-	made     string            // the new one, in the work directory
+	names []string // more than one if they are hard links to one file
+	file  os.FileInfo
+	build *debug.BuildInfo
+	made  string // the new one, beside the old one
 }
 
 // noProgram is the exit status of inject rebuild where there is no program of the
@@ -70,113 +68,135 @@ func rebuild(args []string) error {
 			"       heroku buildpacks:remove " + buildpackURL + " && heroku buildpacks:add --index 1 " + buildpackURL
 	}
 	start := time.Now()
-	found, rebuilt, kept, err := r.run()
-	switch {
-	case err != nil:
+	if err := r.run(); err != nil {
 		return err
-	case found == 0:
+	}
+	if r.found == 0 {
 		return noProgram
 	}
-	seconds := fmt.Sprintf("%.1f", time.Since(start).Seconds())
-	if rebuilt > 0 {
-		fmt.Fprintf(r.log, "       Programs that got the metrics agent: %d, in %s s.\n", rebuilt, seconds)
+	seconds := time.Since(start).Seconds()
+	if r.rebuilt > 0 {
+		r.say("       Programs that got the metrics agent: %d, in %.1f s.", r.rebuilt, seconds)
 	}
 	// With a GOFLAGS of the user's own, coming last is what works everywhere.
 	switch goflags := envDir != "" && exists(filepath.Join(envDir, "GOFLAGS")); {
 	case goflags:
-	case kept > 0:
-		fmt.Fprintf(r.log, " !     The Go buildpack can link the agent itself: %s\n", first)
-	case rebuilt > 0:
-		fmt.Fprintf(r.log, "       Each program was built twice. To have it built once, %s\n", first)
+	case r.kept > 0:
+		r.say(" !     The Go buildpack can link the agent itself: %s", first)
+	case r.rebuilt > 0:
+		r.say("       Each program was built twice. To have it built once, %s", first)
 	}
-	result := fmt.Sprintf("\"rebuilt\": %d, \"kept\": %d, \"rebuild_seconds\": %s\n", rebuilt, kept, seconds)
+	result := fmt.Sprintf("\"rebuilt\": %d, \"kept\": %d, \"rebuild_seconds\": %.1f\n", r.rebuilt, r.kept, seconds)
 	return os.WriteFile(args[2], []byte(result), 0o666)
 }
 
-func (r rebuilder) run() (found, rebuilt, kept int, err error) {
-	all, err := r.find()
-	if err != nil || len(all) == 0 {
-		return 0, 0, 0, err
+func (r *rebuilder) say(format string, args ...interface{}) { fmt.Fprintf(r.log, format+"\n", args...) }
+
+func (r *rebuilder) run() error {
+	binaries, err := r.find()
+	if err != nil || len(binaries) == 0 {
+		return err
 	}
-	r.modules = modulesIn(r.app)
-	settings, err := r.goRun(r.app, nil, "env", "GOVERSION", "GOWORK")
-	if err != nil {
-		return 0, 0, 0, err
+	if err := r.readApp(); err != nil {
+		return err
 	}
-	r.version = strings.Fields(settings)[0]
-	if len(strings.Fields(settings)) > 1 {
-		modules, err := r.goRun(r.app, nil, "list", "-m", "-f", "{{.Path}}")
-		if err != nil {
-			return 0, 0, 0, fmt.Errorf("reading go.work: %w", err)
+	defer func() {
+		for _, b := range binaries {
+			os.Remove(b.made)
 		}
-		r.workspace = make(map[string]bool)
-		for _, path := range strings.Fields(modules) {
-			r.workspace[path] = true
+	}()
+	for _, b := range binaries {
+		if p := r.program(b); p.own && (p.path == commandLineArguments || r.modules[p.module] != "") {
+			if err := r.try(b, p); err != nil {
+				return err
+			}
 		}
 	}
+	for _, b := range binaries {
+		if b.made == "" {
+			continue
+		}
+		if err := r.replace(b); err != nil {
+			if err := r.keep(b, err); err != nil {
+				return err
+			}
+			continue
+		}
+		r.rebuilt++
+	}
+	return nil
+}
+
+// try makes a new program, if the program is to have the agent, and tells of it.
+func (r *rebuilder) try(b *binary, p program) error {
 	patterns, err := r.stage.patterns()
 	if err != nil {
-		return 0, 0, 0, err
+		return err
 	}
+	if r.found++; r.found == 1 {
+		r.say("-----> Rebuilding with Go runtime metrics")
+		if err := unmatched(patterns, r.app); err != nil && r.require {
+			return err
+		} else if err != nil {
+			r.say(" !     %s", printable(err.Error()))
+		}
+	}
+	err = p.eligible(setting(b.build, "GOOS"), setting(b.build, "-buildmode"), patterns)
+	start := time.Now()
+	switch {
+	case err != nil:
+		r.say("       %s stays as it is: %v", r.title(b), err)
+	case inspect(filepath.Join(r.bin, b.names[0])).Linked:
+		r.say("       %s has the metrics agent", r.title(b))
+	default:
+		if err := r.make(b); err != nil {
+			os.Remove(b.made)
+			b.made = ""
+			return r.keep(b, err)
+		}
+		r.say("       %s (%.1f s)", r.title(b), time.Since(start).Seconds())
+	}
+	return nil
+}
 
-	say := func(format string, args ...interface{}) { fmt.Fprintf(r.log, format+"\n", args...) }
-	var made []*binary
-	for i := range all {
-		b := &all[i]
-		if !r.own(b) {
-			continue
-		}
-		if found++; found == 1 {
-			say("-----> Rebuilding with Go runtime metrics")
-			if missing := unmatched(patterns, r.app); len(missing) > 0 {
-				problem := printable("HMETRICS_PACKAGES: no program of the app matches " + strings.Join(missing, " "))
-				if r.require {
-					return 0, 0, 0, errors.New(problem)
-				}
-				say(" !     %s", problem)
-			}
-		}
-		if !r.program(b).selected(patterns) {
-			say("       %s stays as it is: HMETRICS_PACKAGES does not select it", r.title(b))
-			continue
-		}
-		if inspect(filepath.Join(r.bin, b.names[0])).Linked {
-			say("       %s has the metrics agent", r.title(b))
-			continue
-		}
-		start := time.Now()
-		err := r.make(b, fmt.Sprint(i))
-		switch {
-		case err == nil:
-			made = append(made, b)
-			say("       %s (%.1f s)", r.title(b), time.Since(start).Seconds())
-		case r.require:
-			return 0, 0, 0, fmt.Errorf("%s cannot get the metrics agent: %w", r.title(b), err)
-		default:
-			kept++
-			say(" !     %s stays as it was, without the metrics agent: %v", r.title(b), err)
-		}
+// keep tells why a program stays what it was, or returns that as an error.
+func (r *rebuilder) keep(b *binary, why error) error {
+	if r.require {
+		return fmt.Errorf("%s cannot get the metrics agent: %w", r.title(b), why)
 	}
-	for _, b := range made {
-		if err := r.replace(b); err != nil {
-			err = fmt.Errorf("replacing %s: %w", r.title(b), err)
-			if r.require {
-				return 0, 0, 0, err
-			}
-			kept++
-			say(" !     %v", err)
-			continue
+	r.kept++
+	r.say(" !     %s stays as it was, without the metrics agent: %s", r.title(b), printable(why.Error()))
+	return nil
+}
+
+// readApp finds the app's modules: all in its directory.
+func (r *rebuilder) readApp() error {
+	r.modules = make(map[string]string)
+	walkModule(r.app, func(name string) {
+		if b, err := os.ReadFile(name); filepath.Base(name) == "go.mod" && err == nil {
+			r.modules[modulePath(string(b))] = filepath.Dir(name)
 		}
-		rebuilt++
+	})
+	// A broken GOFLAGS is told of each program.
+	if work, err := r.goRun(r.app, nil, "env", "GOWORK"); err != nil || work == "" || work == "off" {
+		return nil
 	}
-	return found, rebuilt, kept, nil
+	modules, err := r.goRun(r.app, nil, "list", "-m", "-f", "{{.Path}}")
+	if err != nil {
+		return fmt.Errorf("reading go.work: %w", err)
+	}
+	r.workspace = make(map[string]bool)
+	for _, path := range strings.Fields(modules) {
+		r.workspace[path] = true
+	}
+	return nil
 }
 
 const temporary = ".hmetrics-rebuild-"
 
 // find returns the Go programs in the bin directory. It follows no symbolic
 // link: one that leads to another file there leads to the new one later.
-func (r rebuilder) find() ([]binary, error) {
+func (r *rebuilder) find() ([]*binary, error) {
 	entries, err := os.ReadDir(r.bin)
 	if os.IsNotExist(err) {
 		return nil, nil
@@ -184,7 +204,7 @@ func (r rebuilder) find() ([]binary, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []binary
+	var binaries []*binary
 next:
 	for _, e := range entries {
 		name := filepath.Join(r.bin, e.Name())
@@ -196,249 +216,101 @@ next:
 			os.Remove(name) // of a build that was killed
 			continue
 		}
-		for i := range all {
-			if os.SameFile(all[i].file, file) {
-				all[i].names = append(all[i].names, e.Name())
+		for _, b := range binaries {
+			if os.SameFile(b.file, file) {
+				b.names = append(b.names, e.Name())
 				continue next
 			}
 		}
-		if build, err := buildinfo.ReadFile(name); err == nil {
-			all = append(all, binary{names: []string{e.Name()}, file: file, build: build, settings: r.settings(build, name)})
+		// go test -c names the package of what it builds with a suffix.
+		if build, err := buildinfo.ReadFile(name); err == nil && !strings.HasSuffix(build.Path, ".test") {
+			binaries = append(binaries, &binary{names: []string{e.Name()}, file: file, build: build})
 		}
 	}
-	return all, nil
+	return binaries, nil
 }
 
 // program returns the program that a binary is.
-func (r rebuilder) program(b *binary) program {
+func (r *rebuilder) program(b *binary) program {
 	return programOf(b.build, vendored(buildFlags{dir: r.modules[b.build.Main.Path]}))
 }
 
-// own reports whether a binary is a Linux executable of the app's own modules. go
-// test -c names the package of what it builds with a suffix.
-func (r rebuilder) own(b *binary) bool {
-	switch b.settings["-buildmode"] {
-	case "exe", "pie":
-	default:
-		return false
-	}
-	if b.settings["GOOS"] != "linux" || b.settings["-compiler"] != "gc" || strings.HasSuffix(b.build.Path, ".test") {
-		return false
-	}
-	p := r.program(b)
-	return p.own && (p.path == commandLineArguments || r.modules[p.module] != "")
-}
-
-// modulesIn returns the directories of the modules in the tree of an app.
-func modulesIn(app string) map[string]string {
-	modules := make(map[string]string)
-	walkModule(app, func(name string) {
-		if filepath.Base(name) != "go.mod" {
-			return
-		}
-		if b, err := os.ReadFile(name); err == nil {
-			modules[modulePath(string(b))] = filepath.Dir(name)
-		}
-	})
-	return modules
-}
-
 // title returns the names of a program as the user knows them.
-func (r rebuilder) title(b *binary) string {
+func (r *rebuilder) title(b *binary) string {
 	dir := ""
 	if rel, err := filepath.Rel(r.app, r.bin); err == nil && !strings.HasPrefix(rel, "..") {
 		dir = "./" + filepath.ToSlash(rel) + "/"
 	}
-	return dir + strings.Join(b.names, ", "+dir)
+	return printable(dir + strings.Join(b.names, ", "+dir))
 }
 
-// make builds the new program, in the work directory.
-func (r rebuilder) make(b *binary, name string) error {
+// make builds the new program.
+func (r *rebuilder) make(b *binary) error {
 	if b.build.Path == commandLineArguments {
 		return errors.New("it was built from a list of Go files; build its package instead (go build ./DIR)")
 	}
-	if !strings.HasPrefix(b.build.GoVersion, r.version) {
-		return fmt.Errorf("%s built it, and the Go buildpack has %s", b.build.GoVersion, r.version)
-	}
-	old := filepath.Join(r.bin, b.names[0])
-	content, err := os.ReadFile(old)
+	flags, env, err := r.reproduce(b)
 	if err != nil {
 		return err
 	}
-	switch id, err := goBuildID(content); {
-	case err != nil:
-		return fmt.Errorf("reading its build ID: %w", err)
-	case strings.Count(id, "/") == 3 && !asLinked(content, id):
-		return errors.New("it was changed after the go command built it (stripped, packed, or with files added)")
-	}
-
-	flags, env, err := r.same(b, content)
+	overlay, err := r.overlay(b, getenv(env, "GOFLAGS"))
 	if err != nil {
 		return err
 	}
-	b.made = filepath.Join(r.work, name)
-	said := filepath.Join(r.work, reasonFile)
-	os.Remove(said)
-	// The -toolexec in GOFLAGS has bin/toolexec find one of the user's own.
-	goflags := strings.TrimSpace(withoutBuildpack(getenv(r.env, "GOFLAGS")) + " -toolexec=" + r.toolexec)
-	overlay, err := r.overlay(b)
-	if err != nil {
-		return err
-	}
+	b.made = filepath.Join(r.bin, temporary+b.names[0])
+	reason := filepath.Join(r.work, reasonFile)
+	os.Remove(reason)
 	flags = append([]string{"-toolexec=" + r.toolexec + " -rebuild " + r.work, "-overlay=" + overlay}, flags...)
-	if _, err := r.goBuild(b, b.made, append(env, "GOFLAGS="+goflags), flags); err != nil {
-		if reason, rerr := os.ReadFile(said); rerr == nil {
-			return errors.New(strings.TrimSpace(string(reason)))
+	// The -toolexec in GOFLAGS has bin/toolexec find one of the user's own.
+	goflags := strings.TrimSpace(getenv(env, "GOFLAGS") + " -toolexec=" + r.toolexec)
+	if err := r.goBuild(b, b.made, append(env, "GOFLAGS="+goflags), flags); err != nil {
+		if text, rerr := os.ReadFile(reason); rerr == nil {
+			return errors.New(strings.TrimSpace(string(text)))
 		}
 		return err
 	}
 	if v := inspect(b.made); !v.Linked || v.Injection != r.stage.id() {
 		return fmt.Errorf("the agent is not in the rebuilt one (%v)", v)
 	}
-	build, err := buildinfo.ReadFile(b.made)
-	if err != nil {
-		return err
-	}
-	if d := difference(b.build, withoutAgent(build)); d != "" {
-		return fmt.Errorf("the rebuilt one has %s", d)
-	}
 	return nil
 }
 
-// same returns flags and environment with which the go command, without the
-// agent, makes this very binary. Build information alone would not do: it lacks
-// some flags, and the sources may have changed since.
-func (r rebuilder) same(b *binary, content []byte) (flags, env []string, err error) {
-	ref := filepath.Join(r.work, "ref")
-	defer os.Remove(ref)
-	flags, env = r.recipe(b)
-	// GOFLAGS may have this buildpack's -toolexec, if it came before too.
-	plain := append(append([]string{}, env...), "HMETRICS_INJECT=off")
-	for _, more := range r.unrecorded(b) {
-		try := append(append([]string{}, flags...), more...)
-		// The go command links nothing if what is there is what it would
-		// make.
-		if err := os.WriteFile(ref, content, 0o777); err != nil {
-			return nil, nil, err
-		}
-		if _, err := r.goBuild(b, ref, plain, try); err != nil {
-			return nil, nil, fmt.Errorf("it cannot be built again: %w", err)
-		}
-		made, err := os.ReadFile(ref)
-		if err != nil {
-			return nil, nil, err
-		}
-		if bytes.Equal(made, content) {
-			return try, env, nil
-		}
-		// What is recorded of the repository changes as the build goes on,
-		// and then nothing else can be told from the content.
-		if b.settings["vcs"] != "" && b.settings["-trimpath"] == "" {
-			is, err := buildinfo.ReadFile(ref)
-			if err == nil && difference(b.build, is) == "" {
-				return try, env, nil
-			}
-		}
-	}
-	return nil, nil, errors.New("building it again from the sources and settings at hand makes another program")
-}
-
-// overlay returns a file for -overlay, with which the main package has one more
-// file. Without it the go command would take the package as the Go buildpack has
-// compiled it, without the hook, from its cache.
-func (r rebuilder) overlay(b *binary) (name string, err error) {
-	var overlay struct{ Replace map[string]string }
-	p := r.program(b)
-	if other := r.goflags()["-overlay"]; other != "" {
-		data, err := os.ReadFile(absolute(other, r.modules[p.module]))
-		if err == nil {
-			err = json.Unmarshal(data, &overlay)
-		}
-		if err != nil {
-			return "", fmt.Errorf("reading the -overlay of GOFLAGS: %w", err)
-		}
-	}
-	if overlay.Replace == nil {
-		overlay.Replace = make(map[string]string)
-	}
-	source := filepath.Join(r.work, "overlay.go")
-	overlay.Replace[filepath.Join(r.modules[p.module], p.relative, "hmetrics_"+r.stage.id()+".go")] = source
-	data, err := json.Marshal(overlay)
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(source, []byte("package main\n"), 0o666); err != nil {
-		return "", err
-	}
-	name = filepath.Join(r.work, "overlay.json")
-	return name, os.WriteFile(name, data, 0o666)
-}
-
 // goBuild builds the program that a binary is, in the directory of its module.
-func (r rebuilder) goBuild(b *binary, out string, env, flags []string) (string, error) {
+func (r *rebuilder) goBuild(b *binary, out string, env, flags []string) error {
 	if r.workspace != nil && !r.workspace[b.build.Main.Path] {
-		env = append(env[:len(env):len(env)], "GOWORK=off")
+		env = setenv(env, "GOWORK=off")
 	}
 	args := append(append([]string{"build", "-o", out}, flags...), b.build.Path)
-	return r.goRun(r.modules[b.build.Main.Path], env, args...)
+	_, err := r.goRun(r.modules[b.build.Main.Path], env, args...)
+	return err
 }
 
-func (r rebuilder) goRun(dir string, env []string, args ...string) (string, error) {
+func (r *rebuilder) goRun(dir string, env []string, args ...string) (string, error) {
 	out, err := runGo(r.gocmd, dir, r.env, env, rebuildTimeout, args...)
 	return strings.TrimSpace(out), err
 }
 
-// replace puts the new program in the old one's place, each name in one move.
-func (r rebuilder) replace(b *binary) error {
-	first := ""
-	for _, name := range b.names {
-		tmp, err := r.temp(b, first)
-		if err != nil {
-			return err
-		}
-		first = filepath.Join(r.bin, name)
-		if err := os.Rename(tmp, first); err != nil {
-			os.Remove(tmp)
-			return err
-		}
-	}
-	return os.Remove(b.made)
-}
-
-// temp puts the new program into the bin directory under a name of its own, with
-// the old one's owner and mode. The second name of a program becomes a link to
-// the first.
-func (r rebuilder) temp(b *binary, first string) (name string, err error) {
-	out, err := os.CreateTemp(r.bin, temporary+"*")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if cerr := out.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			os.Remove(out.Name())
-		}
-	}()
-	if first != "" {
-		if err := os.Remove(out.Name()); err != nil {
-			return "", err
-		}
-		return out.Name(), os.Link(first, out.Name())
-	}
-	in, err := os.Open(b.made)
-	if err != nil {
-		return "", err
-	}
-	defer in.Close()
-	if _, err := io.Copy(out, in); err != nil {
-		return "", err
-	}
+// replace gives the new program the old one's owner and mode and puts it in its
+// place, each name in one move.
+func (r *rebuilder) replace(b *binary) error {
 	if owner, ok := b.file.Sys().(*syscall.Stat_t); ok && (int(owner.Uid) != os.Geteuid() || int(owner.Gid) != os.Getegid()) {
-		if err := out.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
-			return "", err
+		if err := os.Chown(b.made, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
 		}
 	}
-	return out.Name(), out.Chmod(b.file.Mode())
+	if err := os.Chmod(b.made, b.file.Mode()); err != nil {
+		return err
+	}
+	link := b.made + ".link"
+	for _, name := range b.names {
+		os.Remove(link)
+		if err := os.Link(b.made, link); err != nil {
+			return err
+		}
+		if err := os.Rename(link, filepath.Join(r.bin, name)); err != nil {
+			os.Remove(link)
+			return err
+		}
+	}
+	return nil
 }
