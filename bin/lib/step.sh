@@ -16,7 +16,6 @@ var linked int
 
 func init() { linked++ }'
 
-parent="$(tr '\0' ' ' 2>/dev/null <"/proc/$PPID/cmdline") "
 id=${HMETRICS_STAGE##*/}
 host=${1%/*} && host=${host##*/} # inject runs on the build machine, whatever the app is built for
 inject=${rebuild:-$HMETRICS_STAGE}/inject-$host
@@ -71,6 +70,9 @@ hook() {
 # in_config PACKAGE: whether the step's import config has the package.
 in_config() { grep -qs "^packagefile $1=" "$config"; }
 
+# parent: print the command line of the go command, or of what is between.
+parent() { echo " $(tr '\0' ' ' 2>/dev/null <"/proc/$PPID/cmdline") "; }
+
 # ready: whether inject is there, runs, and is of this stage.
 ready() { [ -f "$inject" ] && [ -x "$inject" ] && [ "$("$inject" id 2>/dev/null)" = "$id" ]; }
 
@@ -83,7 +85,7 @@ build() (
 	[ -x "$go" ] || { echo "no go command at $go beside $1" && exit 1; }
 	[ -d "$HMETRICS_STAGE" ] || { echo "$HMETRICS_STAGE has gone: build again" && exit 1; }
 	cd "$HMETRICS_STAGE/src/inject" && set +f || exit
-	case $GOFLAGS$parent in *-trimpath*) trimpath=-trimpath ;; esac
+	case $GOFLAGS$(parent) in *-trimpath*) trimpath=-trimpath ;; esac
 	exec 9<"$HMETRICS_STAGE" && flock -w 600 9 2>/dev/null
 	ready || { rm -rf "$inject" "$inject".* &&
 		GOFLAGS=-mod=readonly GO111MODULE=on GOWORK=off GOTOOLCHAIN=local GOOS=${host%_*} GOARCH=${host#*_} CGO_ENABLED=0 \
@@ -96,7 +98,7 @@ case "$* " in
 	# Now there is all that inject and the agent are made of. Make them for the
 	# link, beside the app's own steps. Under PGO the agent's flags are not known.
 	$chain "$@" || exit
-	case "$GOOS $parent$*" in
+	case "$GOOS $(parent)$*" in
 	*" -pgoprofile"*) ;;
 	"linux "*" build "* | "linux "*" install "* | "linux "*" run "*)
 		{ build "$1" && "$inject" prepare "$children" "$chain" "$PPID" "$1"; } </dev/null >/dev/null 2>&1 &
@@ -129,13 +131,12 @@ fi
 
 # Tests have no agent.
 ! in_config testing/internal/testdeps || pass "$@"
-if ! supported "$1"; then
-	uncached='' answer=${answer#* version }
-	without "${answer%% *} is too old, Go 1.18 is the oldest that works: raise the go line in go.mod" "$@"
-fi
 if ! in_config hmetrics.injected/hook && grep -qs hmetrics.injected/hook "$arg"; then
 	hook "${1%/*}/compile" || exit
 	hooked=.hmetrics
+elif ! supported "$1"; then
+	uncached='' answer=${answer#* version }
+	without "${answer%% *} is too old, Go 1.18 is the oldest that works: raise the go line in go.mod" "$@"
 fi
 if ! ready; then
 	problem=$(build "$1" 2>&1)

@@ -146,7 +146,7 @@ func (l *lab) run(ctx context.Context, dir string, env []string, name string, ar
 		}
 		return t, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, tail(log.String()))
 	}
-	if strings.Contains(log.String(), "hmetrics: ") {
+	if strings.Contains(log.String(), "hmetrics: the metrics agent is not linked") {
 		return t, fmt.Errorf("%s: the buildpack stepped aside, so there is nothing to measure:\n%s", strings.Join(cmd.Args, " "), tail(log.String()))
 	}
 	t.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()

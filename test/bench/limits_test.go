@@ -204,7 +204,7 @@ func readInstructions(ctx context.Context, t *testing.T, l *lab) (seen map[strin
 			t.Fatal(err)
 		}
 	}
-	env := []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HMETRICS_STAGE=" + dir, "HMETRICS_INJECT=auto", "HMETRICS_DEBUG="}
+	env := []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HMETRICS_STAGE=" + dir, "HMETRICS_INJECT=auto"}
 	// A step as the go command has it.
 	args := []string{filepath.Join(dir, "not-there", "compile"), "-o", "$WORK/b001/_pkg_.a", "-trimpath", "$WORK/b001=>", "-p", "example.com/app/internal/p000",
 		"-lang=go1.24", "-complete", "-buildid", "aaaaaaaaaaaaaaaaaaaa/aaaaaaaaaaaaaaaaaaaa", "-goversion", "go1.26.8", "-c=2", "-shared=false", "-nolocalimports",

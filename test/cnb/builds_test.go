@@ -90,20 +90,6 @@ func TestBuilds(t *testing.T) {
 		p.plain(t, "worker")
 	})
 
-	t.Run("HMETRICS_DEBUG", func(t *testing.T) {
-		log := p.build(t, map[string]string{"HMETRICS_DEBUG": "1"}, first...)
-		file := filepath.Join(p.stage(t), "debug.log")
-		contains(t, log, "       HMETRICS_DEBUG: what is decided for each build step goes into "+file)
-		b, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(b), " preflight for compile: linked\n") {
-			t.Errorf("the file does not say what was decided: %v\n%s", err, b)
-		}
-		// The lifecycle hands the user's own value to the Go buildpack.
-		if found, _ := filepath.Glob(p.Path("workspace/cmd/*/1")); len(found) > 0 {
-			t.Errorf("HMETRICS_DEBUG=1 was taken for a file name: %s", found)
-		}
-	})
-
 	t.Run("HMETRICS_INJECT=off", func(t *testing.T) {
 		log := p.build(t, map[string]string{"HMETRICS_INJECT": "off"}, first...)
 		contains(t, log, "       HMETRICS_INJECT is off: the app is built without the metrics agent.", "GOFLAGS=\n")
@@ -114,7 +100,7 @@ func TestBuilds(t *testing.T) {
 	t.Run("GOFLAGS, first", func(t *testing.T) {
 		log := p.build(t, goflags, first...)
 		contains(t, log, " !     The metrics agent will not be linked: your GOFLAGS takes the place of what this buildpack hands on",
-			" !     Put it after heroku/go in project.toml", "GOFLAGS=-ldflags=-s\n")
+			" Put it after heroku/go in project.toml", "GOFLAGS=-ldflags=-s\n")
 		p.plain(t, "web", "worker")
 	})
 	t.Run("GOFLAGS, first, HMETRICS_INJECT=require", func(t *testing.T) {
@@ -146,7 +132,7 @@ func TestBuilds(t *testing.T) {
 	t.Run("last", func(t *testing.T) {
 		log := p.build(t, nil, last...)
 		contains(t, log, "       Programs that got the metrics agent: 2, in ",
-			"       Nothing is built twice if this buildpack comes before heroku/go in project.toml.")
+			"       Each program was built twice. To have it built once, let this buildpack come before heroku/go in project.toml.")
 		p.reports(t, "web", "worker")
 		info, err := buildinfo.ReadFile(p.program("web"))
 		if err != nil {
@@ -199,7 +185,6 @@ func TestBuilds(t *testing.T) {
 	t.Run("hostile", func(t *testing.T) {
 		log := p.build(t, map[string]string{
 			"HMETRICS_INJECT": "$(touch " + p.Path("touched") + ")\n'\"",
-			"HMETRICS_DEBUG":  p.Path("touched"),
 		}, first...)
 		contains(t, log, " !     HMETRICS_INJECT is '$(touch ")
 		p.reports(t, "web", "worker")
@@ -241,14 +226,15 @@ func TestDetect(t *testing.T) {
 		name  string
 		files []string
 		want  string // "" if it is for this buildpack
+		isGo  bool   // and then the classic API takes it all the same, for a "no" there ends the deploy
 	}{
-		{"module", []string{"go.mod", "main.go"}, ""},
-		{"Dockerfile too", []string{"go.mod", "main.go", "Dockerfile", "heroku.yml"}, ""},
-		{"workspace", []string{"go.mod", "go.work", "main.go", "lib/go.mod"}, ""},
-		{"no go.mod", []string{"main.go", "Gopkg.lock"}, "Type: go mod init NAME && go mod tidy"},
-		{"subdirectory", []string{"package.json", "services/api/go.mod"}, "There is one in services/api: deploy that directory"},
-		{"Node.js", []string{"package.json"}, "This is not a Go app. Take this buildpack away from it."},
-		{"nothing", nil, "This is not a Go app."},
+		{"module", []string{"go.mod", "main.go"}, "", true},
+		{"Dockerfile too", []string{"go.mod", "main.go", "Dockerfile", "heroku.yml"}, "", true},
+		{"workspace", []string{"go.mod", "go.work", "main.go", "lib/go.mod"}, "", true},
+		{"no go.mod", []string{"main.go", "Gopkg.lock"}, "Type: go mod init NAME && go mod tidy", true},
+		{"subdirectory", []string{"package.json", "services/api/go.mod"}, "There is one in services/api: deploy that directory", true},
+		{"Node.js", []string{"package.json"}, "This is not a Go app. Remove this buildpack from it.", false},
+		{"nothing", nil, "This is not a Go app.", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -273,10 +259,12 @@ func TestDetect(t *testing.T) {
 			// The classic API asks the same question in another way.
 			classic := exec.Command("../../bin/detect", p.Path("workspace"))
 			out, err := classic.CombinedOutput()
-			if (err == nil) != (test.want == "") || err != nil && classic.ProcessState.ExitCode() != 1 {
+			if (err == nil) != test.isGo || err != nil && classic.ProcessState.ExitCode() != 1 {
 				t.Fatalf("bin/detect: %v\n%s", err, out)
 			}
-			contains(t, string(out), test.want)
+			if !test.isGo {
+				contains(t, string(out), test.want)
+			}
 		})
 	}
 }
