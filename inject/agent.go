@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -26,11 +25,18 @@ type builder struct {
 	tool     string // compiler or linker of the parent go command
 }
 
-// readBuilder reads TOOLEXEC CHAIN PID TOOL [ARG]… and returns the rest.
+// otherStage is the exit status where this command was built for another stage.
+const otherStage exitStatus = 3
+
+// readBuilder reads STAGE TOOLEXEC CHAIN PID TOOL [ARG]… and returns the rest.
 func readBuilder(args []string) (b builder, rest []string, err error) {
-	if len(args) < 4 {
+	if len(args) < 5 {
 		return b, nil, errUsage
 	}
+	if args[0] != stageID {
+		return b, nil, otherStage
+	}
+	args = args[1:]
 	b = builder{toolexec: args[0], chain: args[1], tool: args[3]}
 	if b.pid, err = strconv.Atoi(args[2]); err != nil {
 		return b, nil, errUsage
@@ -69,6 +75,8 @@ func (b builder) flags() (buildFlags, error) {
 	}
 	return readBuildFlags(parent.args, os.Getenv("GOFLAGS"), parent.dir)
 }
+
+func (b builder) compiler() string { return filepath.Join(filepath.Dir(b.tool), "compile") }
 
 // goroot returns the Go installation that the step's tools are from.
 func (b builder) goroot() string {
@@ -145,12 +153,11 @@ var archiveVars = strings.Fields("GOOS GOARCH GOARM GOARM64 GOAMD64 GO386 GOMIPS
 // the stage, and used again, unless fresh is set, as long as every file in it is
 // there.
 func (b builder) list(flags buildFlags, pgo string, cgo, fresh bool) (importConfig, error) {
-	compiler := filepath.Join(filepath.Dir(b.tool), "compile")
-	version, err := exec.Command(compiler, "-V=full").Output()
+	compiler, err := os.Stat(b.compiler())
 	if err != nil {
-		return importConfig{}, fmt.Errorf("compiling the agent: %s -V=full: %w", compiler, err)
+		return importConfig{}, fmt.Errorf("compiling the agent: %w", err)
 	}
-	key := append([]string{compiler, string(version), b.toolexec, b.chain}, flags.archive...)
+	key := append([]string{b.compiler(), fmt.Sprint(compiler.Size(), compiler.ModTime()), b.toolexec, b.chain}, flags.archive...)
 	args := append([]string{"list", "-export", "-deps"}, flags.archive...)
 	env := moduleEnv
 	if !cgo {

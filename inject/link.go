@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -33,7 +35,7 @@ var errAlreadySaid = errors.New("the step that compiled the main package has sai
 // link runs a link step. What keeps the agent out of a program must not break the
 // build: the program is linked without it, the reason is said, and the next build
 // tries again. Under HMETRICS_INJECT=require the step fails.
-func link(args []string) error {
+func link(args []string) (err error) {
 	build, args, err := readBuilder(args)
 	if err != nil {
 		return err
@@ -41,9 +43,17 @@ func link(args []string) error {
 	s := linkStep{
 		builder: build,
 		config:  value(args, "-importcfg"),
-		program: append(append(strings.Fields(build.chain), build.tool), args...),
 		require: strings.TrimSpace(os.Getenv("HMETRICS_INJECT")) == "require",
 	}
+	if hooked := s.config + ".hmetrics"; exists(hooked) {
+		s.config, args = hooked, replace(args, "-importcfg", hooked)
+	}
+	s.program = append(append(strings.Fields(build.chain), build.tool), args...)
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.without(importPath(), fmt.Errorf("the injector panicked: %v", p))
+		}
+	}()
 	b, err := os.ReadFile(s.config)
 	if err != nil {
 		return err
@@ -84,20 +94,16 @@ func link(args []string) error {
 // agentFor adds the agent to the program's import config, in the place of the
 // hook, and returns what has been added.
 func (s linkStep) agentFor(cfg *importConfig, info *debug.BuildInfo, flags buildFlags, p program) (agent, error) {
-	compiler := filepath.Join(filepath.Dir(s.tool), "compile")
 	hook := cfg.archives[hookPath]
-	switch main := s.program[len(s.program)-1]; {
-	case hook == "" && contains(s.program, "-linkshared"):
-		return agent{}, errors.New("-linkshared takes the standard library from a file that was built without it: build without -linkshared")
-	case hook == "":
-		// The build ID of a new archive is its action ID twice. That of one which
-		// is not to be cached lacks a character.
-		if id, err := buildID(main); err == nil && len(id) > 0 && contentID(id) == contentID(id)[:1]+id[:strings.IndexByte(id, '/')] {
-			return agent{}, errAlreadySaid
-		}
-		return agent{}, errors.New("its main package was compiled without the hook: build again with an empty build cache (go clean -cache)")
-	case filepath.Base(hook) != "hmetrics.hook.a":
+	if hook != "" && filepath.Base(hook) != "hmetrics.hook.a" {
 		return agent{}, errImportPathTaken(hookPath)
+	}
+	main, err := os.ReadFile(s.program[len(s.program)-1])
+	if err != nil {
+		return agent{}, err
+	}
+	if !bytes.Contains(main, []byte(hookPath)) {
+		return agent{}, s.unhooked()
 	}
 	pgo := setting(info, "-pgo")
 	if pgo != "" && !filepath.IsAbs(pgo) {
@@ -118,7 +124,7 @@ func (s linkStep) agentFor(cfg *importConfig, info *debug.BuildInfo, flags build
 	if err != nil {
 		return agent{}, err
 	}
-	archive, err := compileAgentHook(compiler, hook, a.archives[shadedOnload])
+	archive, err := compileAgentHook(s.compiler(), hook, a.archives[shadedOnload])
 	if err != nil {
 		return agent{}, err
 	}
@@ -129,6 +135,26 @@ func (s linkStep) agentFor(cfg *importConfig, info *debug.BuildInfo, flags build
 		}
 	}
 	return a, nil
+}
+
+// unhooked returns the reason for which a main package was compiled without the hook.
+func (s linkStep) unhooked() error {
+	// As in bin/toolexec.
+	if version, err := exec.Command(s.tool, "-V=full").Output(); err == nil {
+		if old := regexp.MustCompile(` version (go1\.([0-9]|1[0-7])(\D\S*)?)\s`).FindSubmatch(version); old != nil {
+			return fmt.Errorf("%s is too old, Go 1.18 is the oldest that works: raise the go line in go.mod", old[1])
+		}
+	}
+	if contains(s.program, "-linkshared") {
+		return errors.New("-linkshared takes the standard library from a file that was built without it: build without -linkshared")
+	}
+	// The build ID of a new archive is its action ID twice. That of one which is not
+	// to be cached lacks a character.
+	id, err := buildID(s.program[len(s.program)-1])
+	if i := strings.IndexByte(id, '/'); err == nil && i > 0 && contentID(id)[1:] == id[:i] {
+		return errAlreadySaid
+	}
+	return errors.New("its main package was compiled without the hook: build again with an empty build cache (go clean -cache)")
 }
 
 // packageDir asks the go command for the directory of the program.

@@ -9,10 +9,11 @@
 // command built by the toolchain that builds the app, and calls
 //
 //	inject id
-//	inject prepare TOOLEXEC CHAIN PID TOOL
-//	inject link TOOLEXEC CHAIN PID TOOL [ARG]…
+//	inject prepare STAGE TOOLEXEC CHAIN PID TOOL
+//	inject link STAGE TOOLEXEC CHAIN PID TOOL [ARG]…
 //
-// id prints the name of the stage (see stage) that the command was built for.
+// id prints the name of the stage (see stage) that the command was built for. The
+// other two end with status 3 if that is not STAGE.
 // prepare compiles the agent as the go command above process PID, which runs TOOL,
 // compiles its programs. link runs the link step TOOL ARG… of that go command,
 // with the agent or without it. TOOLEXEC is what compiles the agent's packages,

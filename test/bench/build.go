@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 // A builder is one way to build an app, with directories of its own.
@@ -14,6 +17,7 @@ type builder struct {
 	env     []string
 	gocache string
 	bin     string
+	cache   string // CACHE_DIR of the buildpack
 	install func(ctx context.Context, b *builder) (took, error)
 }
 
@@ -34,11 +38,11 @@ func (l *lab) newBuilder(ctx context.Context, side string, a app, dir string) (*
 	case buildpack:
 		// A new CACHE_DIR: the injector is built and the agent's modules are
 		// shaded within the time of the first build.
-		cache := filepath.Join(dir, side, "cache")
-		if err := os.MkdirAll(cache, 0o777); err != nil {
+		b.cache = filepath.Join(dir, side, "cache")
+		if err := os.MkdirAll(b.cache, 0o777); err != nil {
 			return nil, err
 		}
-		b.env, err = l.deploy(ctx, cache)
+		b.env, err = l.deploy(ctx, b.cache)
 	case orchestrion:
 		b.install, err = l.orchestrionInstall(ctx)
 	}
@@ -50,6 +54,15 @@ func (l *lab) newBuilder(ctx context.Context, side string, a app, dir string) (*
 type builds struct {
 	shape                       shape
 	cold, nochange, edit, first string // rows, those after cold may be empty
+	deploys                     []deploy
+}
+
+// A deploy is a later one of the same sources over the caches of a cold build, with
+// a new build directory and a new directory of the buildpack, as on Heroku.
+type deploy struct {
+	row      string
+	version  string // of the buildpack, if it is another one
+	packages string // HMETRICS_PACKAGES
 }
 
 // How often a short rebuild is repeated within a pair: its reading is the median.
@@ -83,12 +96,16 @@ func (g builds) measure(ctx context.Context, l *lab, pair int, m *meter) error {
 		}
 		return nil
 	}
-	if m.wants(g.cold, g.nochange, g.edit, g.first) {
+	deploys := false
+	for _, d := range g.deploys {
+		deploys = deploys || m.wants(d.row)
+	}
+	if deploys || m.wants(g.cold, g.nochange, g.edit, g.first) {
 		if err := add(a, plain); err != nil {
 			return err
 		}
 	}
-	if m.wants(g.cold, g.nochange, g.edit) {
+	if deploys || m.wants(g.cold, g.nochange, g.edit) {
 		if err := add(a, buildpack); err != nil {
 			return err
 		}
@@ -155,11 +172,24 @@ func (g builds) measure(ctx context.Context, l *lab, pair int, m *meter) error {
 	if err := again(g.edit, edits, func(b *builder, n int) error { return b.app.edit(n) }); err != nil {
 		return err
 	}
-	if g.first == "" || !m.wants(g.first) {
-		return nil
-	}
 	if err := a.write(); err != nil {
 		return err
+	}
+	for i, d := range g.deploys {
+		if !m.wants(d.row) {
+			continue
+		}
+		for j := range builders {
+			b := builders[(i+j+pair)%len(builders)]
+			t, err := l.redeploy(ctx, *b, d)
+			if err != nil {
+				return err
+			}
+			m.emit(d.row, pair, b.side, t)
+		}
+	}
+	if g.first == "" || !m.wants(g.first) {
+		return nil
 	}
 	added, err := l.newBuilder(ctx, buildpack, a, filepath.Join(dir, "added"))
 	if err != nil {
@@ -173,6 +203,40 @@ func (g builds) measure(ctx context.Context, l *lab, pair int, m *meter) error {
 	m.emit(g.first, pair, plain, coldPlain)
 	m.emit(g.first, pair, buildpack, t)
 	return nil
+}
+
+// redeploy builds once more, in a new directory.
+func (l *lab) redeploy(ctx context.Context, b builder, d deploy) (took, error) {
+	dir, err := l.dir("redeploy")
+	if err != nil {
+		return took{}, err
+	}
+	defer discard(dir)
+	b.app.dir = filepath.Join(dir, "app")
+	if err := b.app.write(); err != nil {
+		return took{}, err
+	}
+	if b.side == buildpack {
+		copied := filepath.Join(dir, "buildpack")
+		if err := machine.CopyBuildpack(copied, l.buildpack); err != nil {
+			return took{}, err
+		}
+		if d.version != "" {
+			name := filepath.Join(copied, "buildpack.toml")
+			text, err := os.ReadFile(name)
+			if err != nil {
+				return took{}, err
+			}
+			text = regexp.MustCompile(`(?m)^version = ".*"$`).ReplaceAll(text, []byte(`version = "`+d.version+`"`))
+			if err := os.WriteFile(name, text, 0o666); err != nil {
+				return took{}, err
+			}
+		}
+		if b.env, err = l.deployWith(ctx, copied, b.cache, d.packages); err != nil {
+			return took{}, err
+		}
+	}
+	return b.install(ctx, &b)
 }
 
 func middle(all []took) took {

@@ -25,6 +25,9 @@ func groups() []group {
 		if b.first != "" {
 			g.rows = append(g.rows, b.first)
 		}
+		for _, d := range b.deploys {
+			g.rows = append(g.rows, d.row)
+		}
 		return g
 	}
 	return []group{
@@ -35,7 +38,9 @@ func groups() []group {
 		{rows: []string{"init/web", "init/worker"}, each: 8 * time.Second, measure: inits},
 		{rows: []string{"rss", "cpu", "pauses"}, each: 65 * time.Second, measure: idle},
 		{rows: []string{"latency/p99", "latency/p99.9"}, each: 45 * time.Second, measure: latency},
-		build(4*time.Minute, builds{shape: webApp, cold: "cold/web", nochange: "nochange/web", edit: "edit/web", first: "first/web"}),
+		build(4*time.Minute, builds{shape: webApp, cold: "cold/web", nochange: "nochange/web", edit: "edit/web", first: "first/web", deploys: []deploy{
+			{row: "redeploy/web"}, {row: "setting/web", packages: "./..."}, {row: "update/web", version: "99.0.1"},
+		}}),
 		build(90*time.Second, builds{shape: shape{name: "app10", packages: 10, mains: 1}, cold: "cold/10"}),
 		build(3*time.Minute, builds{shape: shape{name: "app100", packages: 100, framed: true, mains: 1}, cold: "cold/100"}),
 		build(6*time.Minute, builds{shape: shape{name: "app1000", packages: 1000, framed: true, mains: 1}, cold: "cold/1000"}),

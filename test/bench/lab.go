@@ -103,6 +103,11 @@ func (l *lab) dir(name string) (string, error) {
 // deploy runs bin/compile with a CACHE_DIR, as a platform does, and returns the
 // environment that its file export leaves for the Go buildpack.
 func (l *lab) deploy(ctx context.Context, cache string) ([]string, error) {
+	return l.deployWith(ctx, l.buildpack, cache, "")
+}
+
+// deployWith does the same with a copy of the buildpack and HMETRICS_PACKAGES.
+func (l *lab) deployWith(ctx context.Context, buildpack, cache, packages string) ([]string, error) {
 	app, err := l.dir("deployed")
 	if err != nil {
 		return nil, err
@@ -115,7 +120,10 @@ func (l *lab) deploy(ctx context.Context, cache string) ([]string, error) {
 	if err := os.MkdirAll(b.Env, 0o777); err != nil {
 		return nil, err
 	}
-	d := &herokugo.Dir{Path: l.buildpack, Tmp: app}
+	if err := os.WriteFile(filepath.Join(b.Env, "HMETRICS_PACKAGES"), []byte(packages), 0o666); err != nil {
+		return nil, err
+	}
+	d := &herokugo.Dir{Path: buildpack, Tmp: app}
 	if err := d.Compile(ctx, b); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, log.String())
 	}
