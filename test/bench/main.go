@@ -1,8 +1,5 @@
 // Command bench measures what the buildpack costs, beside the alternatives:
-// builds, binaries, start-up, memory, CPU time, latency.
-//
-//	go run ./test/bench [-run REGEXP] [-pairs N] [-orchestrion] [-json FILE] [-benchstat FILE] [-svg FILE]
-//	go run ./test/bench -show -json FILE [-svg FILE]
+// builds, binaries, start-up, memory, CPU time, latency. See its -h.
 //
 // A row of the table is one figure beside another, see row.go. Both sides of a
 // pair are measured one after the other in one run, the order alternating from
@@ -12,9 +9,7 @@
 //
 // The table is on standard output, progress on standard error. With -json every
 // reading is kept as soon as there is one. A later run adds to the same file, so
-// that the table can be measured in parts: it shows the last run of each row. The
-// exit status is 1 if a target is missed or a row could not be measured, 2 if the
-// command line is wrong.
+// that the table can be measured in parts: it shows the last run of each row.
 //
 // Whatever else runs on the machine is measured too: leave it alone meanwhile.
 //
@@ -42,8 +37,23 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
+const help = `Measure what the buildpack costs, beside a plain build and the alternatives.
+
+Usage:
+
+	go run ./test/bench [flags]
+
+Examples:
+
+	go run ./test/bench -list
+	go run ./test/bench -run '^cold/web' -pairs 3 -json readings.jsonl
+	go run ./test/bench -show -json readings.jsonl -svg cost.svg
+
+Exit status: 0 if every target is met, 1 if not or if a row could not be measured, 2
+if the command line is wrong.`
+
 func main() {
-	o, err := parse(os.Args[1:], os.Stderr)
+	o, err := parse(os.Args[1:], os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(0)
@@ -88,7 +98,6 @@ func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	pattern := ""
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	fs.SetOutput(out)
 	fs.StringVar(&pattern, "run", "", "only the rows whose name this `regexp` matches")
 	fs.IntVar(&o.pairs, "pairs", 5, "measure each row this many `times`")
 	fs.BoolVar(&o.orchestrion, "orchestrion", false, "measure the build rows with Orchestrion, too")
@@ -100,7 +109,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.svg, "svg", "", "plot how the cost of a cold build grows into this `file`")
 	fs.StringVar(&o.cache, "cache", machine.CacheDir("bench"), "a `directory` that is kept between runs, for what is built but not timed")
 	fs.StringVar(&o.buildpack, "buildpack", "", "the buildpack's root `directory` (default the checkout around the working directory)")
-	if err := fs.Parse(args); err != nil {
+	if err := machine.ParseFlags(fs, args, out, help); err != nil {
 		return options{}, err
 	}
 	if fs.NArg() > 0 {

@@ -29,24 +29,30 @@ func TestTry(t *testing.T) {
 
 	b.do(chromedp.Navigate(found[0][1]))
 	eval[string](b, "window.loaded = 'once'")
-	b.wait(`document.querySelector("#live").textContent === "Live."`)
-	const columns = `document.querySelectorAll("#p%d-%s .hit").length`
+	b.wait(`document.querySelector("#live").textContent === "Connected."`)
 	for i, name := range []string{"web", "worker"} {
-		if got := b.text(fmt.Sprintf("#p%d", i)); got != name {
+		if got := b.text(fmt.Sprintf("#p%d-name", i)); got != name {
 			t.Errorf("process %d is %q, want %q", i, got, name)
 		}
 		for _, figure := range []string{"heap", "gcs", "pause", "stack", "objects", "goroutines"} {
-			b.wait(columns+" >= 2", i, figure)
+			b.wait(`/\d/.test(document.querySelector("#p%d-%s .values").textContent)`, i, figure)
 		}
 	}
-	for i := 0; i < 2; i++ {
-		b.wait(columns+" > %d", i, "heap", eval[int](b, columns, i, "heap"))
+	const count = `Number(document.querySelector("#p0-facts .%s").textContent.replaceAll(",", ""))`
+	b.wait(count+" > 0", "delivered")
+	pause := func() { // HMETRICS_SCREENSHOTS_AFTER lets the charts fill
+		after, _ := time.ParseDuration(os.Getenv("HMETRICS_SCREENSHOTS_AFTER"))
+		time.Sleep(after)
 	}
-	const (
-		count   = `Number(document.querySelector("#p1-%s .%s").textContent.replaceAll(",", ""))`
-		holding = `document.querySelectorAll(".equation.holds").length === 4 && document.querySelectorAll(".equation.off").length === 0`
-	)
-	b.wait(count+" > 0", "proof", "delivered")
+	shoot := func(when string) {
+		for _, scheme := range []string{"light", "dark"} {
+			for _, width := range []int64{1280, 390} {
+				b.shoot(fmt.Sprintf("%s-%s-%d", when, scheme, width), scheme, width)
+			}
+		}
+	}
+	pause()
+	shoot("before")
 
 	// Whatever the fault, what is not delivered is pending, tried again, and told.
 	for _, fault := range []string{"503", "429", "hang", "reset"} {
@@ -57,65 +63,64 @@ func TestTry(t *testing.T) {
 		} else {
 			b.press(fault)
 		}
-		accepted := eval[int](b, count, "facts", "accepted")
-		retried := eval[int](b, count, "facts", "retried")
-		b.wait(count+" > 0 && "+count+" > %d && "+holding, "proof", "pending", "facts", "retried", retried)
+		accepted := eval[int](b, count, "accepted")
+		retried := eval[int](b, count, "retried")
+		b.wait(count+" > 0 && "+count+" > %d && document.querySelector('#p0-facts .holds')", "pending", "retried", retried)
+		b.wait(`/^Outage: nothing was accepted since \d\d:\d\d:\d\d /.test(document.querySelector("#p0-facts .bad").textContent)`)
+		if n := eval[int](b, count, "accepted"); n > accepted+1 {
+			t.Errorf("%d reports were accepted while the endpoint had the fault %s", n-accepted, fault)
+		}
 		if fault == "503" {
-			if n := eval[int](b, count, "facts", "accepted"); n > accepted+1 {
-				t.Errorf("%d reports were accepted while the endpoint answered 503", n-accepted)
-			}
-			b.shoot("fault", "light", 1280)
+			pause()
+			b.wait(`/^[1-9].* ago$/.test(document.querySelector("#p0-facts .ago").textContent)`)
+			shoot("during")
 		}
 		b.press("none")
-		b.wait(count+" > %d && "+count+" === 0 && "+holding, "facts", "accepted", accepted+1, "proof", "pending")
-	}
-	for _, e := range []string{"true total", "nothing lost"} {
-		if proof := b.text("#p1-proof"); !strings.Contains(proof, e) {
-			t.Errorf("the proof does not say %q: %s", e, proof)
+		b.wait(count+" > %d && "+count+" === 0 && document.querySelector('#p0-facts .holds')", "accepted", accepted+1, "pending")
+		b.wait(`document.querySelector("#p0-facts .state").textContent.startsWith("Last outage: ")`)
+		if fault == "503" {
+			pause()
+			shoot("after")
+			b.shootTop("readme-light", "light", 1160)
+			b.shootTop("readme-dark", "dark", 1160)
 		}
 	}
-	b.wait(`((proof) => proof(".pending") === "0" && proof(".delivered") === proof(".total"))((s) => document.querySelector("#p1-proof " + s).textContent)`)
 
 	// Values can be read with the keyboard and with the pointer.
-	b.do(chromedp.Focus(chromedp.CSS("#p1-heap-figure")))
+	const output = `document.querySelector("#p0-%s output").textContent`
+	b.do(chromedp.Focus(chromedp.CSS("#p0-heap")))
 	b.key(kb.ArrowLeft)
-	b.wait(`/^\d\d:\d\d:\d\d  heap [\d.]+ [KM]iB, GC goal [\d.]+ MiB$/.test(document.querySelector("#p1-heap-figure output").textContent)`)
-	last := b.text("#p1-heap-figure output")
+	b.wait(`/^\d\d:\d\d:\d\d \S+  heap [\d.]+ [KM]iB, goal [\d.]+ MiB$/.test(`+output+`)`, "heap")
+	b.save("keyboard", chromedp.CaptureScreenshot())
+	last := eval[string](b, output, "heap")
 	b.key(kb.ArrowLeft)
-	b.wait(`document.querySelector("#p1-heap-figure output").textContent !== %q`, last)
+	b.wait(output+" !== %q", "heap", last)
 	b.key(kb.Enter)
-	b.wait(`!document.querySelector("#p1-raw").hidden && "counters" in JSON.parse(document.querySelector("#p1-raw").textContent)`)
+	b.wait(`!document.querySelector("#p0-raw").hidden && "counters" in JSON.parse(document.querySelector("#p0-raw").textContent)`)
 	b.tidy()
-	b.hover("#p1-objects .hit")
-	b.wait(`/objects [\d,]+$/.test(document.querySelector("#p1-objects-figure output").textContent)`)
-	b.do(chromedp.Click(chromedp.CSS("#p1-objects .hit")))
-	b.wait(`document.querySelector("#p1-raw").parentElement.open`)
+	b.hover("#p0-objects .u-over")
+	b.wait(`/objects [\d,]+(, after an outage of .*)?$/.test(`+output+`)`, "objects")
+	b.save("pointer", chromedp.CaptureScreenshot())
+	b.do(chromedp.Click(chromedp.CSS("#p0-objects .u-over")))
+	b.wait(`document.querySelector("#p0-raw").parentElement.open`)
 	b.tidy()
-
+	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")))
+	b.wait(`document.querySelector("#p0-gcs .how").textContent === "sum" && document.querySelector("#p0-heap .how").textContent === "max"`)
+	b.shoot("minutes", "light", 1280)
 	if loaded := eval[string](b, "window.loaded || 'again'"); loaded != "once" {
 		t.Error("the page was loaded again")
-	}
-	b.shoot("light", "light", 1280)
-	b.shoot("dark", "dark", 1280)
-	b.shoot("phone", "light", 360)
-	b.shoot("phone-dark", "dark", 360)
-
-	if after, err := time.ParseDuration(os.Getenv("HMETRICS_SCREENSHOTS_AFTER")); err == nil {
-		time.Sleep(after) // so that the charts are full
-		b.press("503")
-		b.wait(count+" > 2", "proof", "pending")
-		b.shootTop("readme-light", "light", 1160)
-		b.shootTop("readme-dark", "dark", 1160)
-		b.press("none")
 	}
 
 	// Without scripts, the same page shows the latest state and its buttons work.
 	b.withoutScripts()
 	b.do(
 		chromedp.Navigate(found[0][1]),
-		chromedp.WaitVisible(chromedp.CSS("#p0-heap svg")),
+		chromedp.WaitVisible(chromedp.CSS("#p0-rows td")),
 		chromedp.Click(chromedp.CSS(`button[value="503"]`)),
 		chromedp.WaitVisible(chromedp.CSS(`button[value="503"][aria-pressed="true"]`)),
+	)
+	b.save("without-scripts", chromedp.CaptureScreenshot())
+	b.do(
 		chromedp.Click(chromedp.CSS(`button[value="none"]`)),
 		chromedp.WaitVisible(chromedp.CSS(`button[value="none"][aria-pressed="true"]`)),
 	)
@@ -140,10 +145,10 @@ func TestHostile(t *testing.T) {
 		return strings.ReplaceAll(`{"counters":{"go.gc.collections":N,"go.gc.pause.ns":N},"gauges":{"go.memory.heap.bytes":N,"go.memory.stack.bytes":N,"go.memory.heap.objects":N,"go.gc.goal":N,"go.routines":N}}`, "N", n)
 	}
 	b.do(chromedp.Navigate(found[0][1]))
-	b.wait(`document.querySelector("#live").textContent === "Live."`)
+	b.wait(`document.querySelector("#live").textContent === "Connected."`)
 	for i, n := range []string{"1", "1.7e308", "0", "5e-324"} {
 		post("application/json", document(n))
-		b.wait(`document.querySelectorAll("#p0-heap .hit").length === %d`, i+1)
+		b.wait(`document.querySelector("#p0-facts .accepted")?.textContent === "%d"`, i+1)
 	}
 	for _, evil := range []string{
 		`{"<script>alert(4)</script>":{}}`,
@@ -155,7 +160,7 @@ func TestHostile(t *testing.T) {
 	post("<img/src=x onerror=alert(7)>", document("1"))
 	b.wait(`document.querySelector("#p0-facts .refused").textContent === "4"`)
 	b.wait(`document.querySelector("#p0-facts .why").textContent.includes("<img/src=x onerror=alert(7)>")`)
-	if got := b.text("#p0"); got != name {
+	if got := b.text("#p0-name"); got != name {
 		t.Errorf("the first process is %q, want %q", got, name)
 	}
 	// Its documents are shown as text, also where they are opened by themselves.
@@ -168,7 +173,7 @@ func TestHostile(t *testing.T) {
 	if !json.Valid([]byte(raw)) || !strings.Contains(raw, "1.7e308") {
 		t.Errorf("the raw report is %q", raw)
 	}
-	for _, elements := range []string{"script:not([src='/page.js'])", "img"} {
+	for _, elements := range []string{"script:not([src])", "img"} {
 		if n := eval[int](b, "document.querySelectorAll(%q).length", elements); n > 0 {
 			t.Errorf("%d elements are %s", n, elements)
 		}

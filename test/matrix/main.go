@@ -1,13 +1,10 @@
 // Command matrix builds apps of every shape in every ordinary way through the
 // buildpack in this checkout, runs what was built, and shows for each way
-// whether the agent reports, or is rightly not there.
-//
-//	go run ./test/matrix [-run REGEXP] [-short] [-list] [-v]
+// whether the agent reports, or is rightly not there. See its -h.
 //
 // A cell of the matrix is one build: see cells.go. The table and the line that
 // counts its cells are on standard output, the logs of cells that failed (with
-// -v: of all) on standard error. The exit status is 1 if a cell failed, 2 if the
-// command line is wrong.
+// -v: of all) on standard error.
 //
 // The builds share one build cache of their own, in the directory -cache, which
 // is kept: a second run takes a fraction of the first one's time. Whatever
@@ -32,8 +29,22 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
+const help = `Build apps in each of the many ways to build Go, and show where the agent reports.
+
+Usage:
+
+	go run ./test/matrix [flags]
+
+Examples:
+
+	go run ./test/matrix -list
+	go run ./test/matrix -short -run trimpath -v
+
+Exit status: 0 if all came out as they should, 1 if not, 2 if the command line is
+wrong.`
+
 func main() {
-	o, err := parse(os.Args[1:], os.Stderr)
+	o, err := parse(os.Args[1:], os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(0)
@@ -74,7 +85,6 @@ func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	pattern := ""
 	fs := flag.NewFlagSet("matrix", flag.ContinueOnError)
-	fs.SetOutput(out)
 	fs.StringVar(&pattern, "run", "", "only the cells whose name this `regexp` matches")
 	fs.BoolVar(&o.short, "short", false, "only the cells for each run of CI: newest and oldest Go, every flag on the newest")
 	fs.BoolVar(&o.list, "list", false, "list the cells and build nothing")
@@ -82,7 +92,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.IntVar(&o.parallel, "p", 2, "this many cells at a `time`")
 	fs.StringVar(&o.cache, "cache", machine.CacheDir("matrix"), "a `directory` that is kept between runs")
 	fs.StringVar(&o.buildpack, "buildpack", "", "the buildpack's root `directory` (default the checkout around the working directory)")
-	if err := fs.Parse(args); err != nil {
+	if err := machine.ParseFlags(fs, args, out, help); err != nil {
 		return options{}, err
 	}
 	if fs.NArg() > 0 {

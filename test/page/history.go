@@ -39,74 +39,31 @@ func (h *history) get(n int) (endpoint.Report, bool) {
 	return endpoint.Report{}, false
 }
 
-// last returns the newest report and its number, 0 if there is none.
-func (h *history) last() (endpoint.Report, int) {
-	if len(h.reports) == 0 {
-		return endpoint.Report{}, 0
-	}
-	return h.reports[len(h.reports)-1], h.first + len(h.reports) - 1
+// A row is a report and its number.
+type row struct {
+	N int
+	endpoint.Report
 }
 
-// A column is what charts show at one place: a report, or several one after the
-// other, of each figure the highest.
-type column struct {
-	endpoint.Report     // Received, and N, are the last one's
-	N               int // number of the last report
-	Of              int // how many reports
+// newest returns up to n reports, the newest first.
+func (h *history) newest(n int) []row {
+	var rows []row
+	for i := len(h.reports) - 1; i >= 0 && len(rows) < n; i-- {
+		rows = append(rows, row{h.first + i, h.reports[i]})
+	}
+	return rows
 }
 
-// columns returns the newest reports, at most limit columns of as many reports
-// each as it takes to show up to reach reports.
-func (h *history) columns(limit, reach int) []column {
-	list, first := h.reports, h.first
-	if len(list) > reach {
-		first += len(list) - reach
-		list = list[len(list)-reach:]
-	}
-	each := (len(list) + limit - 1) / limit
-	var cols []column
-	for i, r := range list {
-		n := first + i
-		// By its number a report is always in one column with the same others.
-		if last := len(cols) - 1; last >= 0 && (n-1)/each == (cols[last].N-1)/each {
-			c := &cols[last]
-			c.Report, c.N, c.Of = highest(c.Report, r), n, c.Of+1
-			continue
+// since returns the reports after the one with the given number as page.js takes
+// them: their numbers, times in ms and values, in the order of the constants there.
+func (h *history) since(n int) (rows [][]float64, last int) {
+	for i := max(0, n+1-h.first); i < len(h.reports); i++ {
+		r := h.reports[i]
+		values := []float64{r.HeapBytes, r.GCGoal, r.StackBytes, r.HeapObjects, r.Goroutines, r.Collections, r.PauseNS}
+		for j := range values {
+			values[j] = min(values[j], 1e15) // no chart has room for more
 		}
-		cols = append(cols, column{Report: r, N: n, Of: 1})
+		rows = append(rows, append([]float64{float64(h.first + i), float64(r.Received.UnixMilli())}, values...))
 	}
-	if len(cols) > limit {
-		cols = cols[1:] // the oldest reports do not fill a column
-	}
-	return cols
-}
-
-// highest returns b with the higher of the two of each figure.
-func highest(a, b endpoint.Report) endpoint.Report {
-	for _, f := range []struct {
-		v *float64
-		w float64
-	}{
-		{&b.Collections, a.Collections},
-		{&b.PauseNS, a.PauseNS},
-		{&b.HeapBytes, a.HeapBytes},
-		{&b.StackBytes, a.StackBytes},
-		{&b.HeapObjects, a.HeapObjects},
-		{&b.GCGoal, a.GCGoal},
-		{&b.Goroutines, a.Goroutines},
-	} {
-		if f.w > *f.v {
-			*f.v = f.w
-		}
-	}
-	return b
-}
-
-// newest returns up to n reports, the newest first, each as a column of its own.
-func (h *history) newest(n int) []column {
-	var cols []column
-	for i := len(h.reports) - 1; i >= 0 && len(cols) < n; i-- {
-		cols = append(cols, column{Report: h.reports[i], N: h.first + i, Of: 1})
-	}
-	return cols
+	return rows, h.first + len(h.reports) - 1
 }

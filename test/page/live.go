@@ -6,126 +6,85 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
-// A part is a piece of the page that changes: the content of the element with
-// its ID.
-type part struct {
-	ID   string        `json:"id"`
-	HTML template.HTML `json:"html"`
+// An update is what a browser is sent when something has changed.
+type update struct {
+	Now       int64         `json:"now"` // ms
+	Faults    template.HTML `json:"faults"`
+	Processes template.HTML `json:"processes"`
+	Changed   []change      `json:"changed"`
 }
 
-// drawings keeps the parts as they were drawn last, so that each change is drawn
-// once, whoever looks.
-type drawings struct {
-	mu        sync.Mutex
-	processes map[drawing]*drawnProcess
-	count     int // how many times a process was drawn
+// A change is the state of one process, and its reports that are new to the browser.
+type change struct {
+	ID      string        `json:"id"`
+	Facts   template.HTML `json:"facts"`
+	Rows    template.HTML `json:"rows"`
+	Reports [][]float64   `json:"reports"` // see history.since
+	Outages [][]float64   `json:"outages"` // from and to in ms, collections and pause of the report that ended it
+	Failing int64         `json:"failing"` // ms; 0 if the last request was accepted
 }
 
-type drawing struct {
-	span    span
-	process int
-}
+// A view is what one browser has been sent: of each process, the version and the
+// number of the last report.
+type view map[*process]struct{ version, last int }
 
-type drawnProcess struct {
-	version int
-	parts   []part
-}
-
-// parts returns all parts of the page as they are now.
-func (p *Page) parts(s span) []part {
-	p.drawn.mu.Lock()
-	defer p.drawn.mu.Unlock()
+// news returns what has changed since the view, and brings the view up to date.
+func (p *Page) news(v view) update {
 	p.mu.Lock()
-	n, unshown := len(p.processes), len(p.unshown)
-	p.mu.Unlock()
-
-	now := ""
+	defer p.mu.Unlock()
+	u := update{Now: time.Now().UnixMilli()}
+	faultNow := ""
 	if p.opts.Switch != nil {
-		now = faults[0].Name
+		faultNow = faults[0].Name
 		if name := p.opts.Switch.Now().Name; name != "" {
-			now = name
+			faultNow = name
 		}
 	}
-	all := []part{
-		{"faults", execute("faults", map[string]interface{}{"Faults": faults, "Now": now, "Span": s.ID})},
-		{"processes", execute("processes", map[string]interface{}{"Shown": n, "Unshown": unshown, "Most": MaxProcesses})},
+	u.Faults = execute("faults", map[string]interface{}{"Faults": faults, "Now": faultNow})
+	u.Processes = execute("processes", map[string]interface{}{"Shown": len(p.processes), "Unshown": len(p.unshown), "Most": MaxProcesses})
+	for _, proc := range p.processes {
+		had, ok := v[proc]
+		if ok && had.version == proc.version {
+			continue
+		}
+		data := proc.data()
+		c := change{ID: proc.id(), Facts: execute("facts", data), Rows: execute("rows", data)}
+		if !proc.delivery.Failing.IsZero() {
+			c.Failing = proc.delivery.Failing.UnixMilli()
+		}
+		for _, o := range proc.delivery.Outages {
+			c.Outages = append(c.Outages, []float64{float64(o.From.UnixMilli()), float64(o.To.UnixMilli()), o.Brought.Collections, o.Brought.PauseNS})
+		}
+		had.version = proc.version
+		c.Reports, had.last = proc.history.since(had.last)
+		v[proc] = had
+		u.Changed = append(u.Changed, c)
 	}
-	for i := 0; i < n; i++ {
-		all = append(all, p.drawProcess(drawing{s, i})...)
-	}
-	return all
+	return u
 }
 
-func (p *Page) drawProcess(key drawing) []part {
-	p.mu.Lock()
-	proc := p.processes[key.process]
-	if d := p.drawn.processes[key]; d != nil && d.version == proc.version {
-		p.mu.Unlock()
-		return d.parts
+// data is what the templates show of a process. The caller holds Page.mu.
+func (proc *process) data() map[string]interface{} {
+	d := &proc.delivery
+	type account struct{ Name, Accepted, Pending, Lost string }
+	accounts := []account{
+		{"GC collections", endpoint.Count(d.Delivered.Collections), endpoint.Count(d.Pending.Collections), endpoint.Count(d.Lost.Collections)},
+		{"GC stop-the-world time", endpoint.Duration(d.Delivered.PauseNS), endpoint.Duration(d.Pending.PauseNS), endpoint.Duration(d.Lost.PauseNS)},
 	}
-	d := &drawnProcess{version: proc.version}
-	cols := proc.history.columns(maxColumns, key.span.reach)
-	newest := proc.history.newest(8)
-	l := proc.ledger
-	_, reports := proc.history.last()
-	facts := map[string]interface{}{
-		"Process": proc.index, "Rows": newest, "Kept": len(proc.history.reports), "Reports": reports, "Last": proc.last,
-		"Attempts": l.attempts, "Accepted": l.accepted, "Retried": l.retried, "Refused": l.refused,
-		"Silent": anySilence(cols), "Equations": l.equations(), "Own": l.own, "Documents": l.attempts > l.refused+l.unread,
+	data := map[string]interface{}{
+		"ID": proc.id(), "Name": proc.name, "Process": proc.index, "Figures": figures, "Delivery": d, "Last": proc.last,
+		"Rows": proc.history.newest(8), "Kept": len(proc.history.reports),
+		"Accounts": accounts, "AnyLost": d.Lost != Counters{}, "Reported": d.Attempts > d.Refused,
 	}
-	id := proc.id()
-	p.mu.Unlock()
-	each := 0 // the oldest and the newest column may hold fewer
-	for _, c := range cols {
-		if c.Of > each {
-			each = c.Of
-		}
+	if n := len(d.Outages); n > 0 {
+		data["Outage"] = d.Outages[n-1]
 	}
-
-	d.parts = []part{
-		{id + "-facts", execute("facts", facts)},
-		{id + "-proof", execute("proof", facts)},
-		{id + "-rows", execute("rows", facts)},
-	}
-	for _, f := range figures {
-		svg, err := f.draw(cols)
-		if err != nil {
-			svg = template.HTML(template.HTMLEscapeString("This chart cannot be drawn: " + err.Error()))
-		}
-		type value struct{ Name, Text string }
-		var values []value
-		for _, l := range f.Lines {
-			v := value{l.Name, "–"}
-			if len(newest) > 0 {
-				v.Text = f.Format(l.Value(newest[0].Report))
-			}
-			values = append(values, v)
-		}
-		d.parts = append(d.parts, part{id + "-" + f.ID, execute("figure", map[string]interface{}{
-			"Figure": f, "Values": values, "SVG": svg, "Each": each,
-		})})
-	}
-	if p.drawn.processes == nil {
-		p.drawn.processes = map[drawing]*drawnProcess{}
-	}
-	p.drawn.processes[key] = d
-	p.drawn.count++
-	return d.parts
-}
-
-func anySilence(cols []column) bool {
-	for _, d := range silences(cols) {
-		if d > 0 {
-			return true
-		}
-	}
-	return false
+	return data
 }
 
 // execute renders a template of a part.
@@ -137,73 +96,41 @@ func execute(name string, data interface{}) template.HTML {
 	return template.HTML(b.String())
 }
 
-// An equation says of one counter what should come to what.
-type equation struct {
-	Name, Accepted, Pending, Total, Off string
-	Holds                               bool
-}
-
-func (l *ledger) equations() []equation {
-	var list []equation
-	for _, c := range []struct {
-		name   string
-		format func(float64) string
-		of     func(Counters) float64
-	}{
-		{"Collections", endpoint.Count, func(c Counters) float64 { return c.Collections }},
-		{"GC pause", endpoint.Duration, func(c Counters) float64 { return c.PauseNS }},
-	} {
-		lost, over := c.of(l.lost), c.of(l.over)
-		e := equation{
-			Name:     c.name,
-			Accepted: c.format(c.of(l.delivered)),
-			Pending:  c.format(c.of(l.pending)),
-			Total:    c.format(c.of(l.total)),
-			Holds:    lost == 0 && over == 0,
-		}
-		switch {
-		case lost > 0:
-			e.Off = c.format(lost) + " lost"
-		case over > 0:
-			e.Off = c.format(over) + " too many"
-		}
-		list = append(list, e)
-	}
-	return list
-}
-
-// serveLive streams the parts that change, as long as the browser takes them. One
-// that does not is dropped; one that is slow misses what came in between, never
-// the latest.
+// serveLive streams updates, as long as the browser takes them. One that does not
+// is dropped; one that is slow gets several changes in one update.
 func (p *Page) serveLive(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	if p.streams >= maxStreams || p.ctx.Err() != nil {
-		p.mu.Unlock()
+	full := p.streams >= maxStreams
+	if !full {
+		p.streams++
+	}
+	p.mu.Unlock()
+	if full {
 		http.Error(w, fmt.Sprintf("%d browsers are looking: close one.", maxStreams), http.StatusServiceUnavailable)
 		return
 	}
-	p.streams++
-	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
 		p.streams--
 		p.mu.Unlock()
 	}()
-
-	s := spanOf(r.URL.Query())
 	w.Header().Set("Content-Type", "text/event-stream")
 	if r.Method == http.MethodHead {
 		return
 	}
 	control := http.NewResponseController(w)
-	send := func(event string, data []byte) bool {
+	send := func(event string, v interface{}) bool {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return false
+		}
 		control.SetWriteDeadline(time.Now().Add(p.slow))
 		if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, data); err != nil {
 			return false
 		}
 		return control.Flush() == nil
 	}
-	sent := map[string]template.HTML{}
+	v := view{}
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
@@ -211,25 +138,15 @@ func (p *Page) serveLive(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		changed := p.changed
 		p.mu.Unlock()
-		var news []part
-		for _, part := range p.parts(s) {
-			if old, ok := sent[part.ID]; !ok || old != part.HTML {
-				news = append(news, part)
-				sent[part.ID] = part.HTML
-			}
-		}
-		if len(news) > 0 {
-			data, err := json.Marshal(news)
-			if err != nil || !send("parts", data) {
-				return
-			}
+		if !send("update", p.news(v)) {
+			return
 		}
 		select {
 		case <-changed:
 		case <-r.Context().Done():
 			return
 		case <-p.ctx.Done():
-			send("end", []byte("{}"))
+			send("end", struct{}{})
 			return
 		}
 		pause.Reset(p.pace)

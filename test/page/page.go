@@ -1,9 +1,10 @@
 // Package page shows in a browser what an endpoint receives: charts of each
-// process, the reports as they came, and whether counts are lost. Its buttons
-// make the endpoint fail.
+// process, outages, the reports as they came, and whether counts are lost. Its
+// buttons make the endpoint fail.
 //
-// The server draws everything, so that the page works without scripts. With them
-// it is kept up to date by one stream of server-sent events.
+// Scripts draw the charts, with uPlot, and keep the page up to date by one stream
+// of server-sent events. Without them the page shows the same values in a table,
+// and its buttons work. It loads nothing from elsewhere.
 package page
 
 import (
@@ -29,8 +30,6 @@ const MaxProcesses = 32
 
 const (
 	maxStreams = 512 // browsers that are kept up to date at a time
-	slow       = 5 * time.Second
-	pace       = 250 * time.Millisecond // between two updates
 )
 
 // Options shape a Page. Server is required.
@@ -38,6 +37,8 @@ type Options struct {
 	// Addr is the TCP address to listen on. The default is a free port of
 	// 127.0.0.1.
 	Addr string
+	// Listener is used in place of Addr if it is not nil.
+	Listener net.Listener
 	// Server is the endpoint whose attempts and reports are shown, from now on.
 	Server *endpoint.Server
 	// Switch is what the buttons set. Without it there are none.
@@ -45,9 +46,6 @@ type Options struct {
 	// Processes are shown from the start, in this order; others as soon as they
 	// report. Of all of them, 32 are shown.
 	Processes []string
-	// Totals tells a process's own counters, if somebody knows them. It is called
-	// when a document has arrived, and must be quick. It may be nil.
-	Totals func(process string) (Totals, bool)
 }
 
 // A Page is served until it is closed.
@@ -58,7 +56,6 @@ type Page struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	stop   []func()
-	drawn  drawings
 	pace   time.Duration // between two updates of a browser
 	slow   time.Duration // how long a browser may take for an update
 
@@ -72,12 +69,12 @@ type Page struct {
 
 // A process is what is known of one that reports. It is guarded by Page.mu.
 type process struct {
-	index   int
-	name    string
-	version int // grows with each change
-	history history
-	ledger  ledger
-	last    endpoint.Attempt // the newest one
+	index    int
+	name     string
+	version  int // grows with each change
+	history  history
+	delivery Delivery
+	last     endpoint.Attempt // the newest one
 }
 
 // Start serves the page of an endpoint.
@@ -85,9 +82,12 @@ func Start(o Options) (*Page, error) {
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
 	}
-	ln, err := net.Listen("tcp", o.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("serving the endpoint's page: %w", err)
+	ln := o.Listener
+	if ln == nil {
+		var err error
+		if ln, err = net.Listen("tcp", o.Addr); err != nil {
+			return nil, fmt.Errorf("serving the endpoint's page: %w", err)
+		}
 	}
 	p := &Page{opts: o, ln: ln, byName: map[string]*process{}, unshown: map[string]bool{}, changed: make(chan struct{}), pace: 250 * time.Millisecond, slow: 5 * time.Second}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -173,30 +173,49 @@ func (p *Page) announce() {
 }
 
 func (p *Page) attempt(a endpoint.Attempt) {
-	var totals *Totals
-	if p.opts.Totals != nil {
-		if t, ok := p.opts.Totals(a.Process); ok {
-			totals = &t
-		}
-	}
 	p.update(a.Process, func(proc *process) {
-		proc.ledger.attempt(a, totals)
+		proc.delivery.Attempt(a)
 		proc.last = a
 	})
 }
 
 func (p *Page) accept(r endpoint.Report) {
 	p.update(r.Process, func(proc *process) {
-		proc.ledger.accept(r)
+		proc.delivery.Accept(r)
 		proc.history.add(r)
 	})
 }
 
-//go:embed page.html page.css page.js icon.svg
+// A figure is a chart of each process: one metric, or two of the same unit. Names
+// are those of Heroku's documentation.
+type figure struct {
+	ID, Name string
+	Is       string // what a newcomer would ask
+	Counter  bool   // shown as a rate; otherwise as it was when the report was made
+	Unit     string // bytes, count or ns, for page.js
+	Lines    []line
+}
+
+// A line is a metric in a figure.
+type line struct{ Name, Key string }
+
+// figures are in the order of the page.
+var figures = []figure{
+	{ID: "heap", Name: "Heap memory usage", Is: "allocated heap objects, and the heap size at which the next collection starts", Unit: "bytes", Lines: []line{{"heap", "heap"}, {"goal", "goal"}}},
+	{ID: "gcs", Name: "GC collection count", Is: "garbage collections", Counter: true, Unit: "count", Lines: []line{{"collections", "collections"}}},
+	{ID: "pause", Name: "GC stop-the-world time", Is: "time in which the garbage collector stopped the process", Counter: true, Unit: "ns", Lines: []line{{"stopped", "pause"}}},
+	{ID: "stack", Name: "Stack memory usage", Is: "stack spans in use", Unit: "bytes", Lines: []line{{"stack", "stack"}}},
+	{ID: "objects", Name: "Heap object count", Is: "live heap objects", Unit: "count", Lines: []line{{"objects", "objects"}}},
+	{ID: "goroutines", Name: "Goroutine count", Is: "running and waiting goroutines", Unit: "count", Lines: []line{{"goroutines", "goroutines"}}},
+}
+
+// Of uPlot, uplot holds version 1.6.32 from npm: what is in its dist, unchanged.
+//
+//go:embed page.html page.css page.js icon.svg uplot
 var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"bytes": endpoint.Bytes, "count": endpoint.Count, "duration": endpoint.Duration, "clock": clock,
+	"bytes": endpoint.Bytes, "count": endpoint.Count, "duration": endpoint.Duration, "clock": clock, "ago": ago, "lasted": lasted, "stamp": stamp,
 }).ParseFS(files, "page.html"))
 
 // serve answers the requests that guard lets pass.
@@ -214,7 +233,7 @@ func (p *Page) serve(w http.ResponseWriter, r *http.Request) {
 		h = p.serveReport
 	case "/fault":
 		method, h = http.MethodPost, p.serveFault
-	case "/page.css", "/page.js", "/icon.svg", "/favicon.ico":
+	case "/page.css", "/page.js", "/icon.svg", "/favicon.ico", "/uplot/uPlot.iife.min.js", "/uplot/uPlot.min.css":
 		if path == "/favicon.ico" {
 			path = "/icon.svg" // where browsers look if a page is not of HTML
 		}
@@ -236,24 +255,15 @@ func (p *Page) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Page) serveIndex(w http.ResponseWriter, r *http.Request) {
-	span := spanOf(r.URL.Query())
-	parts := p.parts(span)
-	byID := map[string]template.HTML{}
-	for _, part := range parts {
-		byID[part.ID] = part.HTML
-	}
-	type shown struct {
-		ID, Name string
-		Figures  []figure
-	}
-	var list []shown
+	u := p.news(view{})
 	p.mu.Lock()
+	var list []map[string]interface{}
 	for _, proc := range p.processes {
-		list = append(list, shown{proc.id(), proc.name, figures})
+		list = append(list, proc.data())
 	}
 	p.mu.Unlock()
 	render(w, "page", map[string]interface{}{
-		"Parts": byID, "Processes": list, "Span": span, "Spans": spans, "Switch": p.opts.Switch != nil,
+		"Processes": list, "Switch": p.opts.Switch != nil, "Faults": u.Faults, "Notes": u.Processes,
 	})
 }
 
@@ -311,11 +321,7 @@ func (p *Page) serveFault(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.announce()
 		p.mu.Unlock()
-		back := "/"
-		if s := spanOf(r.PostForm); s != spans[0] {
-			back += "?span=" + s.ID
-		}
-		http.Redirect(w, r, back, http.StatusSeeOther)
+		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
 	http.Error(w, fmt.Sprintf("There is no fault %q to switch on.", name), http.StatusBadRequest)
@@ -332,3 +338,24 @@ func render(w http.ResponseWriter, name string, data interface{}) {
 }
 
 func (p *process) id() string { return "p" + strconv.Itoa(p.index) }
+
+func clock(t time.Time) string { return t.Format("15:04:05 MST") }
+
+// stamp renders a time for machines.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func ago(t time.Time) string { return lasted(t, time.Now()) + " ago" }
+
+// lasted renders the time between two moments, such as 4 min 2 s.
+func lasted(from, to time.Time) string {
+	s := int(to.Sub(from).Round(time.Second).Seconds())
+	switch {
+	case s < 1:
+		return "under 1 s"
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %d s", s/60, s%60)
+	}
+	return fmt.Sprintf("%d h %d min", s/3600, s/60%60)
+}

@@ -1,12 +1,6 @@
 // Command serve runs the endpoint that stands in for Heroku's metrics service, and
 // its page, for apps that are started elsewhere: by hand, in a container, on a
-// staging machine.
-//
-//	go run ./test/serve [flags] [PROCESS...]
-//
-// For each process it prints the HEROKU_METRICS_URL to set. Each needs its own: the
-// counts of two that share one cannot be told apart. Both addresses are on loopback
-// unless flags say otherwise. It ends with Ctrl-C.
+// staging machine. See its -h.
 package main
 
 import (
@@ -22,8 +16,25 @@ import (
 	"syscall"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
+
+const help = `Show what apps that run elsewhere report: an endpoint in place of Heroku's, and its page.
+
+Usage:
+
+	go run ./test/serve [flags] [PROCESS...]
+
+It prints the HEROKU_METRICS_URL to set for each process (default web). Each needs
+its own: the counts of two that share one cannot be told apart. It ends with Ctrl-C.
+
+Example:
+
+	go run ./test/serve -addr :9000 web worker
+
+Exit status: 0 if it was stopped, 1 if it cannot serve, 2 if the command line is
+wrong.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -45,15 +56,10 @@ var errUsage = errors.New("the command line is wrong")
 // run serves until ctx is done.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, "usage: go run ./test/serve [flags] [PROCESS...]\n\n")
-		fs.PrintDefaults()
-	}
 	addr := fs.String("addr", "127.0.0.1:0", "take reports at this `address`; :9000 takes them from other machines, too")
 	pageAddr := fs.String("page", "127.0.0.1:0", "serve the page at this `address`")
 	open := fs.Bool("open", false, "show the page in a browser")
-	if err := fs.Parse(args); err != nil {
+	if err := machine.ParseFlags(fs, args, stdout, help); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}

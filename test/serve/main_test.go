@@ -66,10 +66,10 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{`<b class="delivered">2</b>`, `<b class="delivered">4</b>`} {
-		_, proof, _ := strings.Cut(string(body), fmt.Sprintf(`id="p%d-proof"`, i))
-		if proof, _, _ := strings.Cut(proof, "<figure"); !strings.Contains(proof, want) || !strings.Contains(proof, "told of") {
-			t.Errorf("the page says of process %d: %s", i, proof)
+	for i, want := range []string{`<td class="delivered">2</td>`, `<td class="delivered">4</td>`} {
+		_, facts, _ := strings.Cut(string(body), fmt.Sprintf(`id="p%d-facts"`, i))
+		if facts, _, _ := strings.Cut(facts, "<figure"); !strings.Contains(facts, want) {
+			t.Errorf("the page says of process %d: %s", i, facts)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -50,7 +51,7 @@ func inspectAll(dir string, processes []process) error {
 		if p.agent || p.own != "" {
 			reporters++
 		}
-		if name := "bin/" + p.binary; !contains(names, name) {
+		if name := "bin/" + p.binary; !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +21,8 @@ type dyno struct {
 	pid     int
 	done    chan struct{} // closed when it has ended, all of its process group with it
 	ended   time.Time
-	err     error // how it ended
+	err     error  // how it ended
+	output  []byte // the end of what it printed, to be read when it has ended
 }
 
 // startDyno starts p in dir in a process group of its own. Its output goes to
@@ -56,7 +58,7 @@ func startDyno(p process, dir string, args, environ []string, log io.Writer) (*d
 		go func() {
 			defer close(copied)
 			lines := &lineWriter{w: log, prefix: p.name + ".1 | "}
-			io.Copy(lines, r)
+			io.Copy(io.MultiWriter(lines, tail{&d.output}), r)
 			lines.flush()
 		}()
 		d.err = cmd.Wait()
@@ -79,20 +81,46 @@ func startDyno(p process, dir string, args, environ []string, log io.Writer) (*d
 }
 
 // stop ends the dyno as the platform does: SIGTERM to all of its processes, and
-// SIGKILL after the grace period.
-func (d *dyno) stop(grace time.Duration) {
-	select {
-	case <-d.done:
-		return
-	default:
+// SIGKILL after the grace period, or as soon as hurry is closed. It reports whether
+// that was needed.
+func (d *dyno) stop(grace time.Duration, hurry <-chan struct{}) (killed bool) {
+	if d.over() {
+		return false
 	}
 	syscall.Kill(-d.pid, syscall.SIGTERM)
 	select {
 	case <-d.done:
+		return false
 	case <-time.After(grace):
-		syscall.Kill(-d.pid, syscall.SIGKILL)
-		<-d.done
+	case <-hurry:
 	}
+	syscall.Kill(-d.pid, syscall.SIGKILL)
+	<-d.done
+	return true
+}
+
+// over reports whether the dyno has ended.
+func (d *dyno) over() bool {
+	select {
+	case <-d.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// listens reports whether a process of this machine listens on a TCP port.
+func listens(port int) bool {
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		b, _ := os.ReadFile(file)
+		for _, line := range strings.Split(string(b), "\n") {
+			// NUMBER: ADDRESS:PORT REMOTE:PORT STATE ..., in hexadecimal; 0A is LISTEN
+			if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) && f[3] == "0A" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // how says how a dyno that is done ended.
@@ -155,4 +183,13 @@ func (l lockedWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(p)
+}
+
+// A tail keeps the last 8 KiB of what is written.
+type tail struct{ b *[]byte }
+
+func (t tail) Write(p []byte) (int, error) {
+	*t.b = append(*t.b, p...)
+	*t.b = (*t.b)[max(0, len(*t.b)-8<<10):]
+	return len(p), nil
 }

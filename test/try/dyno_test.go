@@ -59,6 +59,9 @@ func TestDynoArguments(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-d.done
+	if string(d.output) != "<a b>\n<*>\n<>\n" {
+		t.Errorf("of the output %q is kept", d.output)
+	}
 	if want := "web.1 | <a b>\nweb.1 | <*>\nweb.1 | <>\n"; log.String() != want {
 		t.Errorf("the output is %q, want %q", log.String(), want)
 	}
@@ -76,7 +79,11 @@ func TestDynoLeavesNoOrphans(t *testing.T) {
 	if err := syscall.Kill(-d.pid, 0); err != nil {
 		t.Fatal("the process group is not there: ", err)
 	}
-	d.stop(time.Millisecond)
+	hurry := make(chan struct{})
+	close(hurry)
+	if !d.stop(time.Hour, hurry) {
+		t.Error("it was not killed")
+	}
 	if !strings.HasPrefix(d.how(), `was killed by the signal "killed"`) {
 		t.Errorf("it %s", d.how())
 	}
@@ -106,7 +113,7 @@ func TestDynoStopsGracefully(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-up
-	d.stop(time.Minute)
+	d.stop(time.Minute, nil)
 	if !strings.HasPrefix(d.how(), "exited with status 7") || !strings.HasSuffix(log.String(), "web.1 | bye\n") {
 		t.Errorf("it %s, with the output %q", d.how(), log.String())
 	}

@@ -3,6 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -46,6 +53,72 @@ func buildEnviron(ctx context.Context, environ []string, goCommand func(ctx cont
 	}
 	return append(env, "GOENV=off", "STACK=heroku-24"), values["GOROOT"], nil
 }
+
+// readDotenv returns the assignments in a file as heroku local reads it: a line
+// each, with an optional comment, and quotes around a value taken away. There need
+// be no such file.
+func readDotenv(file string) ([]string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the app's .env: %w", err)
+	}
+	var env []string
+	for i, line := range strings.Split(string(b), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return nil, fmt.Errorf("reading the app's .env: line %d is not NAME=VALUE", i+1)
+		}
+		value = strings.TrimSpace(value)
+		if q := value; q != "" && (q[0] == '"' || q[0] == '\'') {
+			if value, _, ok = strings.Cut(q[1:], q[:1]); !ok {
+				return nil, fmt.Errorf("reading the app's .env: the quote in line %d has no end", i+1)
+			}
+		} else {
+			value, _, _ = strings.Cut(value, "#")
+			value = strings.TrimSpace(value)
+		}
+		env = append(env, name+"="+value)
+	}
+	return env, nil
+}
+
+// unset returns the variables that the app seems to lack: those of which text, what
+// it has printed, says the name, and if there are none, those that the sources in
+// dir read; less those in environ.
+func unset(text, dir string, environ []string) []string {
+	var names []string
+	add := func(re *regexp.Regexp, s string) {
+		for _, m := range re.FindAllStringSubmatch(s, -1) {
+			if _, ok := lookup(environ, m[1]); !ok && !slices.Contains(names, m[1]) {
+				names = append(names, m[1])
+			}
+		}
+	}
+	if add(variable, text); len(names) > 0 {
+		return names
+	}
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+		case d.IsDir() && (d.Name() == "vendor" || d.Name() == "testdata"):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"):
+			b, _ := os.ReadFile(path)
+			add(getenv, string(b))
+		}
+		return nil
+	})
+	return names[:min(len(names), 8)]
+}
+
+var (
+	variable = regexp.MustCompile(`\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b`)
+	getenv   = regexp.MustCompile(`os\.(?:Getenv|LookupEnv)\("([A-Z_][A-Z0-9_]*)"\)`)
+)
 
 // lookup returns the value of key in environ, the last one if there are several.
 func lookup(environ []string, key string) (string, bool) {

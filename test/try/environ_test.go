@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,46 @@ func TestBuildEnviron(t *testing.T) {
 	for _, name := range []string{"GOFLAGS", "GOOS", "GOCACHE", "CGO_ENABLED", "DATABASE_URL", "HMETRICS_INJECT"} {
 		if value, ok := got[name]; ok {
 			t.Errorf("%s is there, as %q", name, value)
+		}
+	}
+}
+
+func TestReadDotenv(t *testing.T) {
+	file := filepath.Join(t.TempDir(), ".env")
+	if env, err := readDotenv(file); env != nil || err != nil {
+		t.Errorf("of no file came %q, %v", env, err)
+	}
+	for content, want := range map[string]string{
+		"# secrets\n\nA=b=c # comment\r\n B = d e \nC=\nD=\"x # y\" z\nE='\"'": `["A=b=c" "B=d e" "C=" "D=x # y" "E=\""]`,
+		"A=b\nnothing":  "line 2 is not NAME=VALUE",
+		"\nA='no end\n": "the quote in line 2 has no end",
+	} {
+		if err := os.WriteFile(file, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		env, err := readDotenv(file)
+		if got := fmt.Sprintf("%q", env); got != want && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("of %q came %s, %v, want %s", content, got, err, want)
+		}
+	}
+}
+
+func TestUnset(t *testing.T) {
+	dir := writeFiles(t, `
+-- main.go --
+var a, b = os.Getenv("PORT"), os.Getenv("TOKEN")
+-- main_test.go --
+var c = os.Getenv("TEST")
+-- vendor/v.go --
+var d = os.Getenv("VENDORED")
+`)
+	environ := []string{"PORT=1", "HTTP_PROXY=x"}
+	for text, want := range map[string]string{
+		"no DATABASE_URL is set, DATABASE_URL, and HTTP_PROXY is x": "[DATABASE_URL]",
+		"panic: I AM LOST": "[TOKEN]",
+	} {
+		if got := fmt.Sprint(unset(text, dir, environ)); got != want {
+			t.Errorf("of %q came %s, want %s", text, got, want)
 		}
 	}
 }

@@ -1,21 +1,17 @@
 // Command try builds a Go app through the buildpack in this checkout, as Heroku
 // would, runs it as a dyno would, and shows each report of its runtime metrics: as
-// a line, and in charts on a page whose address it prints.
+// a line, and in charts on a page whose address it prints. See its -h.
 //
-//	go run ./test/try [flags] [APP_DIR [-- arguments of the app]]
+// The app is copied aside first: nothing in APP_DIR changes. The build has an
+// environment like a build dyno's: of the user's own, only what says how to reach
+// the network, such as GOPROXY and SSL_CERT_FILE. The app has the user's whole
+// environment, like one that is started by hand; above it what APP_DIR/.env sets, as
+// with heroku local; above that its config vars, and what the platform sets.
 //
-// The app is copied aside first: nothing in APP_DIR changes. Without APP_DIR it
-// is the one in test/apps/plain. In the app's arguments $PORT, kept from the
-// shell by quotes, is the port that the process was given. The table of reports and
-// the last line, which says what was seen, are on standard output; everything else,
-// such as the log of the build and the output of the app, is on standard error. The
-// exit status is 0 if reports arrived and none was refused, 2 if the command line is
-// wrong, and otherwise 1.
-//
-// The build has an environment like a build dyno's: of the user's own, only what
-// says how to reach the network, such as GOPROXY and SSL_CERT_FILE. The app has
-// the user's whole environment, like one that is started by hand, and above it its
-// config vars and what the platform sets.
+// The table of reports, outages, and the last line, which says what was seen, are
+// on standard output; everything else, such as the log of the build and the output
+// of the app, is on standard error. With -json standard output has a line of JSON
+// for each event instead: see event.
 package main
 
 import (
@@ -24,6 +20,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -34,31 +31,86 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
+const help = `Build a Go app as Heroku would with this buildpack, run it, and show what it reports.
+
+Usage:
+
+	go run ./test/try [flags] [APP_DIR [-- arguments of the app]]
+
+Without APP_DIR it is the app in test/apps/plain. In its arguments, '$PORT' is the
+port that the process was given.
+
+Examples:
+
+	go run ./test/try -open ~/my/app
+	go run ./test/try -for 30s -json ~/my/app -- -verbose
+
+Exit status: 0 if reports arrived and none was refused, 1 if not, 2 if the command
+line is wrong. go run makes 1 of every status but 0: for scripts, build it first with
+go build -o try ./test/try.`
+
+const elsewhere = `try: the buildpack builds for Linux, and so does this: run it in a container. In this directory, type
+
+	docker run --rm -it -p 8080:8080 -v "$PWD":/src -v ~/my/app:/app -w /src golang go run ./test/try -page :8080 /app
+
+with the path of your app in place of ~/my/app, and open http://localhost:8080/.
+In PowerShell, ${PWD} takes the place of "$PWD".
+`
+
 func main() {
 	if runtime.GOOS != "linux" {
-		fmt.Fprintln(os.Stderr, `try: the buildpack is for Linux, and so is this; with Docker:
-     docker run --rm -it -v "$PWD":/src -w /src golang go run ./test/try`)
+		fmt.Fprint(os.Stderr, elsewhere)
 		os.Exit(1)
 	}
-	o, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
+	os.Exit(status(start(), os.Stderr))
+}
+
+func start() error {
+	o, err := parse(os.Args[1:], os.Stdout)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "try:", err)
-		os.Exit(2)
+		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	t := &trial{options: o, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
+	ctx, hurry := interrupts()
+	t := &trial{options: o, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr, hurry: hurry, bootTime: time.Minute}
 	t.terminal = isTerminal(os.Stderr, t.environ)
-	if t.buildpack, err = machine.Checkout(""); err == nil {
-		err = t.run(ctx)
+	if t.buildpack, err = machine.Checkout(""); err != nil {
+		return err
 	}
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stdout, "try:", err)
-		os.Exit(1)
+	return t.run(ctx)
+}
+
+// status prints an error and returns the exit status that stands for it.
+func status(err error, stderr io.Writer) int {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return 0
 	}
+	fmt.Fprintln(stderr, "try:", err)
+	if errors.As(err, new(usageError)) {
+		fmt.Fprintln(stderr, "try: for help, type: go run ./test/try -h")
+		return 2
+	}
+	return 1
+}
+
+// A usageError says what is wrong with the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// interrupts returns a context that ends at the first signal to stop, and a channel
+// that is closed at the second.
+func interrupts() (context.Context, <-chan struct{}) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(context.Background())
+	hurry := make(chan struct{})
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		close(hurry)
+	}()
+	return ctx, hurry
 }
 
 // options are what the command line says.
@@ -71,8 +123,9 @@ type options struct {
 	cache    string
 	goroot   string // empty: the go command's
 	config   configVars
-	page     string // address; empty: a free port of loopback
+	page     net.Listener // nil: a free port of loopback
 	open     bool
+	json     bool
 }
 
 func parse(args []string, out io.Writer) (options, error) {
@@ -84,34 +137,38 @@ func parse(args []string, out io.Writer) (options, error) {
 		}
 	}
 	fs := flag.NewFlagSet("try", flag.ContinueOnError)
-	fs.SetOutput(out)
-	fs.Usage = func() {
-		fmt.Fprint(out, "usage: go run ./test/try [flags] [APP_DIR [-- arguments of the app]]\n\n")
-		fs.PrintDefaults()
-	}
 	fs.DurationVar(&o.duration, "for", 0, "run the app for this `duration`, such as 30s, and then stop it\n(default until Ctrl-C or until the app exits)")
 	fs.DurationVar(&o.interval, "interval", 2*time.Second, "the app's HMETRICS_INTERVAL, at least 1s")
 	fs.StringVar(&o.process, "process", "", "run only this process type or binary `name` (default all)")
 	fs.StringVar(&o.cache, "cache", machine.CacheDir("try"), "the CACHE_DIR, a `directory` that is kept between runs")
 	fs.StringVar(&o.goroot, "goroot", "", "build with the Go in this `directory` (default that of the go command)")
 	fs.Var(&o.config, "config", "a config var of the app, `NAME=VALUE`; may be repeated")
-	fs.StringVar(&o.page, "page", "", "serve the page at this `address` (default a free port of 127.0.0.1)")
+	page := fs.String("page", "", "serve the page at this `address`, such as :8080 (default a free port of 127.0.0.1)")
 	fs.BoolVar(&o.open, "open", false, "show the page in a browser")
-	if err := fs.Parse(args); err != nil {
+	fs.BoolVar(&o.json, "json", false, "print a line of JSON for each report and event")
+	err := machine.ParseFlags(fs, args, out, help)
+	if errors.Is(err, flag.ErrHelp) {
 		return options{}, err
 	}
-	if rest := fs.Args(); len(rest) > 1 {
-		return options{}, fmt.Errorf("unexpected %q after APP_DIR: flags go before it, the app's own arguments after --", rest[1])
-	}
 	o.app = fs.Arg(0)
-	if o.interval < time.Second {
-		return options{}, fmt.Errorf("-interval %v is too short: at least 1s", o.interval)
+	switch rest := fs.Args(); {
+	case err != nil:
+	case len(rest) > 1:
+		err = fmt.Errorf("unexpected %q after APP_DIR: flags go before it, the app's own arguments after --", rest[1])
+	case o.interval < time.Second:
+		err = fmt.Errorf("-interval %v is too short: at least 1s", o.interval)
+	case o.duration < 0:
+		err = fmt.Errorf("-for %v is negative", o.duration)
+	case o.cache == "":
+		err = errors.New("-cache names no directory")
+	case *page != "":
+		// Now, since a build may take minutes.
+		if o.page, err = net.Listen("tcp", *page); err != nil {
+			err = fmt.Errorf("-page %s: %w", *page, err)
+		}
 	}
-	if o.duration < 0 {
-		return options{}, fmt.Errorf("-for %v is negative", o.duration)
-	}
-	if o.cache == "" {
-		return options{}, errors.New("-cache names no directory")
+	if err != nil {
+		return options{}, usageError{err}
 	}
 	return o, nil
 }

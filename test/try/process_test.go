@@ -14,6 +14,7 @@ func TestFindProcesses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		procfile    string
 		list, extra []process
+		warnings    []string
 	}{
 		"no Procfile": {
 			list: []process{web, tool},
@@ -24,15 +25,29 @@ func TestFindProcesses(t *testing.T) {
 				{name: "web", command: "GOGC=50 ./bin/web -port $PORT", binary: "web"},
 				{name: "worker", command: "tool  --work", binary: "tool"},
 			},
+			warnings: []string{"Procfile: release is not run here; on Heroku it runs before each new release starts: bin/tool migrate"},
 		},
 		"a binary that is in the Procfile for the release phase only": {
 			procfile: "release: bin/tool migrate\nweb: bin/web\n",
 			list:     []process{web},
 			extra:    []process{tool},
+			warnings: []string{"Procfile: release is not run here; on Heroku it runs before each new release starts: bin/tool migrate"},
 		},
 		"a Procfile of other programs": {
 			procfile: "web: node web\nassets: other/web\n",
 			list:     []process{web, tool},
+			warnings: []string{
+				"Procfile: web runs node, which is no Go program of the app: it is not started here, and reports nothing",
+				"Procfile: assets runs other/web, which is no Go program of the app: it is not started here, and reports nothing",
+			},
+		},
+		"a Procfile with mistakes": {
+			procfile: "web bin/web\nworker: A=b exec ./bin/wroker\n\n",
+			list:     []process{web, tool},
+			warnings: []string{
+				"Procfile: line 1 is not NAME: COMMAND, so Heroku ignores it: web bin/web",
+				"Procfile: worker runs bin/wroker, which is not there after the build: it has made bin/web, bin/tool",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,16 +57,16 @@ func TestFindProcesses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			list, extra, err := findProcesses(dir, []string{"web", "tool"})
+			list, extra, warnings, err := findProcesses(dir, []string{"web", "tool"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(list, tt.list) || !reflect.DeepEqual(extra, tt.extra) {
-				t.Errorf("got %+v and %+v, want %+v and %+v", list, extra, tt.list, tt.extra)
+			if !reflect.DeepEqual(list, tt.list) || !reflect.DeepEqual(extra, tt.extra) || !reflect.DeepEqual(warnings, tt.warnings) {
+				t.Errorf("got %+v, %+v and %q, want %+v, %+v and %q", list, extra, warnings, tt.list, tt.extra, tt.warnings)
 			}
 		})
 	}
-	if _, _, err := findProcesses(t.TempDir(), nil); err == nil {
+	if _, _, _, err := findProcesses(t.TempDir(), nil); err == nil {
 		t.Error("no error for a build without binaries")
 	}
 }

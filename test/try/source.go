@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -28,10 +29,10 @@ func findSource(ctx context.Context, dir string, goCommand func(ctx context.Cont
 	}
 	app, err := filepath.EvalSymlinks(abs)
 	if err != nil {
-		return source{}, fmt.Errorf("opening the app: %w", err)
+		return source{}, usageError{fmt.Errorf("opening the app: %w", err)}
 	}
 	if info, err := os.Stat(app); err != nil || !info.IsDir() {
-		return source{}, fmt.Errorf("opening the app: %s is not a directory", dir)
+		return source{}, usageError{fmt.Errorf("opening the app: %s is not a directory", dir)}
 	}
 	if !isFile(filepath.Join(app, "go.mod")) {
 		return source{}, noGoMod(dir, app)
@@ -59,7 +60,7 @@ func findSource(ctx context.Context, dir string, goCommand func(ctx context.Cont
 		}
 		// A go.work that does not use the app is none of its business; in
 		// the app's own root it is copied, and go may say what it thinks.
-		if filepath.Dir(work) == app || contains(used, app) {
+		if filepath.Dir(work) == app || slices.Contains(used, app) {
 			modules = append(modules, used...)
 			s.roots = append(s.roots, work)
 			if sum := strings.TrimSuffix(work, ".work") + ".work.sum"; isFile(sum) {
@@ -103,12 +104,12 @@ func (s *source) addReplacements(dir string, list []replacement) {
 
 // add adds a directory to the roots unless it is not there.
 func (s *source) add(dir string) {
-	if real, err := filepath.EvalSymlinks(dir); err == nil && real == dir && !contains(s.roots, dir) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil && real == dir && !slices.Contains(s.roots, dir) {
 		s.roots = append(s.roots, dir)
 	}
 }
 
-func readJSON(ctx context.Context, goCommand func(context.Context, string, ...string) ([]byte, error), v interface{}, kind, file string) error {
+func readJSON(ctx context.Context, goCommand func(context.Context, string, ...string) ([]byte, error), v any, kind, file string) error {
 	out, err := goCommand(ctx, filepath.Dir(file), kind, "edit", "-json", file)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", file, err)
@@ -155,13 +156,4 @@ func isAbove(dir, path string) bool {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
 }

@@ -11,7 +11,7 @@ import (
 
 // A table shows reports as they arrive, a line for each.
 type table struct {
-	w       io.Writer
+	w       io.Writer // nil: nothing is shown
 	start   time.Time
 	process int // width of the column of process names; 0: none
 	lines   int
@@ -36,6 +36,9 @@ func newTable(w io.Writer, start time.Time, processes []process) *table {
 const headerEvery = 20
 
 func (t *table) add(r endpoint.Report) {
+	if t.w == nil {
+		return
+	}
 	if t.lines%headerEvery == 0 {
 		t.line("time", "process", "heap", "stack", "objects", "goal", "GCs", "pause", "goroutines")
 	}
@@ -53,12 +56,21 @@ func (t *table) add(r endpoint.Report) {
 	)
 }
 
+// beside returns a line of the table that has text in place of values.
+func (t *table) beside(now time.Time, process, text string) string {
+	return t.begin(elapsed(now.Sub(t.start)), process) + "  " + text
+}
+
+func (t *table) begin(time, process string) string {
+	if t.process == 0 {
+		return fmt.Sprintf("%8s", time)
+	}
+	return fmt.Sprintf("%8s  %-*s", time, t.process, process)
+}
+
 func (t *table) line(time, process string, rest ...string) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%8s", time)
-	if t.process > 0 {
-		fmt.Fprintf(&b, "  %-*s", t.process, process)
-	}
+	b.WriteString(t.begin(time, process))
 	for i, cell := range rest {
 		fmt.Fprintf(&b, "  %*s", [...]int{10, 10, 11, 10, 6, 8, 10}[i], cell)
 	}

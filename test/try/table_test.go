@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
 func TestTable(t *testing.T) {
@@ -22,10 +23,13 @@ func TestTable(t *testing.T) {
 		PauseNS:     123456,
 		Goroutines:  7,
 	}
+	var b bytes.Buffer
+	if got, want := newTable(&b, start, []process{{name: "web"}, {name: "w"}}).beside(start.Add(time.Second), "w", "outage"), "    1.0s  w        outage"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	want := `    time        heap       stack      objects        goal     GCs     pause  goroutines
     2.0s     1.2 MiB   416.0 KiB       12,345     4.0 MiB       3     123µs           7
 `
-	var b bytes.Buffer
 	newTable(&b, start, []process{{name: "web"}}).add(report)
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
@@ -68,7 +72,7 @@ func TestSummary(t *testing.T) {
 	own := process{name: "web", own: "x, every 20s"}
 	for _, tt := range []struct {
 		processes []process
-		seen      map[string]int
+		accepted  map[string]int
 		rejected  []endpoint.Rejection
 		want      string
 		ok        bool
@@ -79,9 +83,13 @@ func TestSummary(t *testing.T) {
 		{[]process{own}, nil, nil, "no report arrived in 30.0s from web (reporting by itself with x, every 20s)", false},
 		{[]process{web}, map[string]int{"web": 2}, refused, "2 reports in 30.0s from web; 1 request refused, the last one of web: method GET, not POST", false},
 	} {
-		line, ok := summary(tt.processes, tt.seen, tt.rejected, 30*time.Second)
+		deliveries := map[string]*page.Delivery{}
+		for _, p := range tt.processes {
+			deliveries[p.name] = &page.Delivery{Accepted: tt.accepted[p.name]}
+		}
+		line, ok := summary(tt.processes, deliveries, tt.rejected, 30*time.Second)
 		if line != tt.want || ok != tt.ok {
-			t.Errorf("summary(%v, %v) = %q, %t\nwant %q, %t", tt.processes, tt.seen, line, ok, tt.want, tt.ok)
+			t.Errorf("summary(%v, %v) = %q, %t\nwant %q, %t", tt.processes, tt.accepted, line, ok, tt.want, tt.ok)
 		}
 	}
 }

@@ -10,31 +10,38 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
-
-// grace is how long the app may take to stop.
-const grace = 5 * time.Second
 
 // A trial is one run of this command.
 type trial struct {
 	options
 	buildpack      string   // the root of the buildpack's checkout
 	environ        []string // the user's environment
+	dotenv         []string // what the app's .env sets
 	stdout, stderr io.Writer
-	terminal       bool // whether stderr is one
+	terminal       bool            // whether stderr is one
+	hurry          <-chan struct{} // closed when the user wants it to end at once
+	bootTime       time.Duration   // how long Heroku lets a web process take to listen
 }
 
 // run builds the app and runs it until ctx is done, the app has exited or its
 // time is over. Its error is the line that says why this was no success.
 func (t *trial) run(ctx context.Context) (err error) {
+	defer func() {
+		if t.page != nil {
+			t.page.Close()
+		}
+		if err != nil && t.json {
+			t.tell(event{Event: "result", Text: err.Error(), Reported: new(bool)})
+		}
+	}()
 	var mu sync.Mutex
 	t.stdout = lockedWriter{&mu, t.stdout}
 	t.stderr = lockedWriter{&mu, t.stderr}
@@ -118,13 +125,22 @@ func (t *trial) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	list, extra, err := findProcesses(b.App, binaries)
+	list, extra, warnings, err := findProcesses(b.App, binaries)
 	if err != nil {
 		return err
 	}
+	for _, w := range warnings {
+		t.warn("", "%s", w)
+	}
 	chosen, err := chooseProcesses(list, extra, t.process)
 	if err != nil {
+		return usageError{err}
+	}
+	if t.dotenv, err = readDotenv(filepath.Join(src.app, ".env")); err != nil {
 		return err
+	}
+	if len(t.dotenv) > 0 {
+		t.say("the app has %s from its .env, as with heroku local", plural(len(t.dotenv), "variable"))
 	}
 	if err := inspectAll(filepath.Join(b.App, "bin"), chosen); err != nil {
 		return err
@@ -203,188 +219,10 @@ func (t *trial) lock(ctx context.Context, dir string) (unlock func(), err error)
 	return func() { f.Close() }, nil
 }
 
-// watch runs the processes and shows their reports.
-func (t *trial) watch(ctx context.Context, processes []process, app string) error {
-	faults := &endpoint.Switch{}
-	server, err := endpoint.Start(endpoint.Options{Fault: faults.Fault})
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	known := newTotals(t.say)
-	defer known.close()
-	var names []string
-	for _, p := range processes {
-		names = append(names, p.name)
-	}
-	shown, err := page.Start(page.Options{Addr: t.page, Server: server, Switch: faults, Processes: names, Totals: known.of})
-	if err != nil {
-		return err
-	}
-	defer shown.Close()
-	reports := make(chan endpoint.Report)
-	over := make(chan struct{}) // closed when nobody receives reports any more
-	server.OnReport(func(r endpoint.Report) {
-		select {
-		case reports <- r:
-		case <-over:
-		}
-	})
-	defer close(over)
-
-	start := time.Now()
-	seen := map[string]int{}
-	tab := newTable(t.stdout, start, processes)
-	show := func(r endpoint.Report) {
-		tab.add(r)
-		seen[r.Process]++
-	}
-
-	exits := make(chan *dyno)
-	var dynos []*dyno
-	for _, p := range processes {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		args := make([]string, len(t.args))
-		for i, arg := range t.args {
-			args[i] = strings.NewReplacer("$PORT", fmt.Sprint(port), "${PORT}", fmt.Sprint(port)).Replace(arg)
-		}
-		d, err := startDyno(p, app, args, t.dynoEnviron(p.name, app, port, server.URL(p.name)), t.stderr)
-		if err != nil {
-			return fmt.Errorf("starting %s: %w", p.name, err)
-		}
-		defer d.stop(0)
-		t.say("%s.1 is up: %s, PORT=%d, %s", p.name, strings.Join(append([]string{p.command}, args...), " "), port, t.expected(p))
-		dynos = append(dynos, d)
-		known.watch(p.name, d.pid, filepath.Join(app, "bin", p.binary))
-		go func() {
-			<-d.done
-			select {
-			case exits <- d:
-			case <-over:
-			}
-		}()
-	}
-	t.say("look at %s", shown.URL())
-	if t.open {
-		if err := page.Open(shown.URL()); err != nil {
-			t.say("%v", err)
-		}
-	}
-	var timeUp <-chan time.Time
-	if t.duration > 0 {
-		timer := time.NewTimer(t.duration)
-		defer timer.Stop()
-		timeUp = timer.C
-	}
-	left := len(dynos)
-	for left > 0 && ctx.Err() == nil {
-		select {
-		case r := <-reports:
-			show(r)
-			continue
-		case d := <-exits:
-			left--
-			note := ""
-			if seen[d.name] == 0 {
-				note = ", before its first report"
-			}
-			t.say("%s.1 %s%s", d.name, d.how(), note)
-			continue
-		case <-timeUp:
-		case <-ctx.Done():
-		}
-		break
-	}
-	ran := time.Since(start)
-
-	// A report may come while the app stops.
-	var stopping sync.WaitGroup
-	for _, d := range dynos {
-		d := d
-		stopping.Add(1)
-		go func() {
-			defer stopping.Done()
-			d.stop(grace)
-		}()
-	}
-	quiet := make(chan struct{})
-	go func() {
-		stopping.Wait()
-		server.Close() // returns when no report is on its way
-		close(quiet)
-	}()
-	for {
-		select {
-		case r := <-reports:
-			show(r)
-			continue
-		case <-quiet:
-		}
-		break
-	}
-	line, ok := summary(processes, seen, server.Rejected(), ran)
-	if !ok {
-		return errors.New(line)
-	}
-	fmt.Fprintln(t.stdout, "try:", line)
-	return nil
-}
-
-// expected says what will come from a process.
-func (t *trial) expected(p process) string {
-	switch {
-	case p.own != "":
-		return "reporting by itself with " + p.own
-	case p.agent:
-		return fmt.Sprintf("reporting every %v", t.interval)
-	}
-	return "not reporting: the agent is not in bin/" + p.binary
-}
-
-// summary says in one line what was seen, and whether that is a success.
-func summary(processes []process, seen map[string]int, rejected []endpoint.Rejection, ran time.Duration) (line string, ok bool) {
-	total := 0
-	var counts, names []string
-	for _, p := range processes {
-		total += seen[p.name]
-		counts = append(counts, fmt.Sprintf("%s %d", p.name, seen[p.name]))
-		name := p.name
-		if p.own != "" {
-			name += " (reporting by itself with " + p.own + ")"
-		}
-		names = append(names, name)
-	}
-	var b strings.Builder
-	switch {
-	case total == 0:
-		fmt.Fprintf(&b, "no report arrived in %s from %s", elapsed(ran), strings.Join(names, ", "))
-	case len(names) == 1:
-		fmt.Fprintf(&b, "%s in %s from %s", plural(total, "report"), elapsed(ran), names[0])
-	default:
-		fmt.Fprintf(&b, "%s in %s: %s", plural(total, "report"), elapsed(ran), strings.Join(counts, ", "))
-	}
-	if n := len(rejected); n > 0 {
-		last := rejected[n-1]
-		fmt.Fprintf(&b, "; %s refused, the last one of %s: %s", plural(n, "request"), last.Process, last.Reason)
-	}
-	return b.String(), total > 0 && len(rejected) == 0
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // dynoEnviron returns the environment of a process of the app.
 func (t *trial) dynoEnviron(name, app string, port int, url string) []string {
 	path, _ := lookup(t.environ, "PATH")
-	env := append(t.environ[:len(t.environ):len(t.environ)], fmt.Sprint("HMETRICS_INTERVAL=", t.interval))
-	env = append(env, t.config...)
+	env := slices.Concat(t.environ, []string{fmt.Sprint("HMETRICS_INTERVAL=", t.interval)}, t.dotenv, t.config)
 	return append(env,
 		"HEROKU_METRICS_URL="+url,
 		fmt.Sprint("PORT=", port),
@@ -416,6 +254,9 @@ func (t *trial) goCommand(ctx context.Context, dir string, args ...string) ([]by
 	return out, nil
 }
 
-func (t *trial) say(format string, args ...interface{}) {
-	fmt.Fprintf(t.stderr, "try: "+format+"\n", args...)
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,6 +62,7 @@ func TestTry(t *testing.T) {
 			environ:   environ,
 			stdout:    out,
 			stderr:    &log,
+			bootTime:  time.Second,
 		}
 		if change != nil {
 			change(&tr.options)
@@ -104,9 +105,10 @@ func TestTry(t *testing.T) {
 			t.Errorf("$PORT is %s in the arguments and %s in the environment", port[1], port[2])
 		}
 		match(t, log, `web\.1 \| arguments one port=`+port[1]+`\n`)
-		match(t, log, `web\.1 \| web\.1 says hello from the sibling, COLOUR blue, greeting from the user, tags ""\n`)
+		match(t, log, `web\.1 \| web\.1 says hello from the sibling, COLOUR blue, greeting from .env, tags ""\n`)
 		match(t, log, `web\.1 \| stopping\n`)
 		match(t, log, `try: look at http://127\.0\.0\.1:\d+/\n`)
+		match(t, log, `try: warning: Procfile: release is not run here`)
 		if strings.Contains(log, "\x1b") {
 			t.Errorf("what is no terminal gets escape codes: %q", log)
 		}
@@ -141,20 +143,22 @@ func TestTry(t *testing.T) {
 		}
 	})
 
-	// show runs a trial, and calls each with every part that its page's stream has
-	// until that says that it has seen enough.
-	show := func(t *testing.T, app string, each func(url, id, html string) (enough bool)) {
+	// show runs a trial, calls each with every state of a process on its page until
+	// that says that it has seen enough, and returns what was printed.
+	show := func(t *testing.T, app string, each func(url, id, facts string) (enough bool)) string {
 		t.Helper()
 		ctx, stop := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer stop()
 		log := &notify{text: "try: look at http", up: make(chan struct{})}
 		up := log.up
+		var out bytes.Buffer
 		tr := &trial{
 			options:   options{app: app, interval: time.Second, cache: cache},
 			buildpack: root,
 			environ:   environ,
-			stdout:    io.Discard,
+			stdout:    &out,
 			stderr:    log,
+			bootTime:  time.Minute,
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- tr.run(ctx) }()
@@ -180,12 +184,12 @@ func TestTry(t *testing.T) {
 			if !lines.Scan() {
 				t.Fatalf("the page's stream has ended: %v\n%s", lines.Err(), log)
 			}
-			var parts []struct{ ID, HTML string }
-			if json.Unmarshal([]byte(strings.TrimPrefix(lines.Text(), "data: ")), &parts) != nil {
+			var update struct{ Changed []struct{ ID, Facts string } }
+			if json.Unmarshal([]byte(strings.TrimPrefix(lines.Text(), "data: ")), &update) != nil {
 				continue
 			}
-			for _, part := range parts {
-				enough = enough || each(url, part.ID, part.HTML)
+			for _, c := range update.Changed {
+				enough = enough || each(url, c.ID, c.Facts)
 			}
 		}
 		stop()
@@ -195,16 +199,39 @@ func TestTry(t *testing.T) {
 		if _, err := http.Get(url); err == nil {
 			t.Error("the page is still served")
 		}
+		return out.String()
+	}
+	press := func(t *testing.T, url, fault string) {
+		t.Helper()
+		req, err := http.NewRequest("POST", url+"fault", strings.NewReader("fault="+fault))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", strings.TrimSuffix(url, "/"))
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
 	}
 
-	t.Run("page", func(t *testing.T) {
-		proven := map[string]bool{}
-		show(t, filepath.Join(apps, "two"), func(_, id, html string) bool {
-			if strings.HasSuffix(id, "-proof") && strings.Count(html, "nothing lost") == 2 && strings.Contains(html, "true total") {
-				proven[id] = true
+	// An outage is told when it begins, while it lasts and when it is over.
+	t.Run("outage", func(t *testing.T) {
+		faulty, over := false, false
+		out := show(t, filepath.Join(apps, "two"), func(url, id, facts string) bool {
+			switch {
+			case id == "p0" && !faulty && strings.Contains(facts, "nothing lost"):
+				faulty = true
+				press(t, url, "503")
+			case id == "p0" && faulty && !over && strings.Contains(facts, "Outage: "):
+				over = true
+				press(t, url, "none")
 			}
-			return len(proven) == 2
+			return over && id == "p0" && strings.Contains(facts, "Last outage: ")
 		})
+		match(t, out, `(?m)^ +\d+\.\ds  api      outage: the endpoint has the fault 503$`)
+		match(t, out, `(?m)^ +\d+\.\ds  api      outage: over after \d+\.\ds; \d+ collections? and \S+s were delivered, nothing is lost$`)
 	})
 
 	// The library that most Heroku Go apps report by loses what it cannot deliver.
@@ -213,27 +240,36 @@ func TestTry(t *testing.T) {
 			t.Skip("takes more than a minute: set HMETRICS_TEST_SLOW=1")
 		}
 		faulty := false
-		show(t, filepath.Join(root, "test", "apps", "reports"), func(url, id, html string) bool {
-			switch {
-			case id == "p0-proof" && !faulty && strings.Count(html, "nothing lost") == 2:
+		show(t, filepath.Join(root, "test", "apps", "reports"), func(url, id, facts string) bool {
+			if !faulty && strings.Contains(facts, "nothing lost") {
 				faulty = true
-				req, err := http.NewRequest("POST", url+"fault", strings.NewReader("fault=503"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-				req.Header.Set("Origin", strings.TrimSuffix(url, "/"))
-				resp, err := http.DefaultTransport.RoundTrip(req)
-				if err != nil {
-					t.Fatal(err)
-				}
-				resp.Body.Close()
-			case id == "p0-proof" && faulty && strings.Contains(html, " lost</span>"):
-				t.Log(strings.Join(strings.Fields(regexp.MustCompile("<[^>]*>").ReplaceAllString(html, " ")), " "))
-				return true
+				press(t, url, "503")
 			}
-			return false
+			return faulty && strings.Contains(facts, "counts are lost")
 		})
+	})
+
+	t.Run("json", func(t *testing.T) {
+		out, log, err := try(t, "two", 8, func(o *options) { o.json = true })
+		if err != nil {
+			t.Fatalf("%v\n%s", err, log)
+		}
+		var seen []string
+		for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
+			var e event
+			if err := json.Unmarshal([]byte(line), &e); err != nil || e.Time.IsZero() {
+				t.Fatalf("%s is no event: %v", line, err)
+			}
+			if e.Event == "report" && (e.Counts == nil || !json.Valid(e.Report)) {
+				t.Errorf("a report is %s", line)
+			}
+			if !slices.Contains(seen, e.Event) {
+				seen = append(seen, e.Event)
+			}
+		}
+		if got := strings.Join(seen, " "); got != "warning up page report result" || !strings.HasSuffix(out, `"reported":true}`+"\n") {
+			t.Errorf("the events are %s:\n%s", got, out)
+		}
 	})
 
 	t.Run("unknown process", func(t *testing.T) {
@@ -253,6 +289,7 @@ func TestTry(t *testing.T) {
 		out, log, err := try(t, "exits", 1, nil)
 		match(t, log, `web\.1 \| DATABASE_URL is not set\n`)
 		match(t, log, `try: web\.1 exited with status 4 after \d+\.\ds, before its first report\n`)
+		match(t, log, `try: warning: web\.1 may lack DATABASE_URL: set a config var with -config DATABASE_URL=VALUE, or in the app's \.env\n`)
 		wantError(t, err, log, "no report arrived in ")
 		if out != "" {
 			t.Errorf("standard output has %q", out)
@@ -263,6 +300,16 @@ func TestTry(t *testing.T) {
 		_, log, err := try(t, "broken", 1, nil)
 		match(t, log, `\./main\.go:3:15: undefined: missing\n`)
 		wantError(t, err, log, "the app does not build")
+	})
+
+	t.Run("web process that does not listen", func(t *testing.T) {
+		_, log, err := try(t, "deaf", 3, nil)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, log)
+		}
+		match(t, log, `try: warning: web\.1 does not listen on PORT, \d+; Heroku kills a web process that does not within 1s\n`)
+		match(t, log, `try: waiting up to 5s for web\.1 to end; Ctrl-C again ends it at once\n`)
+		match(t, log, `try: web\.1 was killed: `)
 	})
 
 	t.Run("injection switched off", func(t *testing.T) {
@@ -372,10 +419,19 @@ func TestParse(t *testing.T) {
 		{"-config A", "want NAME=VALUE"},
 		{"-config ../A=b", "want NAME=VALUE"},
 		{"-nonsense", "not defined"},
+		{"-page 127.0.0.1:x", "-page 127.0.0.1:x: "},
 	} {
-		if _, err := parse(strings.Fields(tt.args), &usage); err == nil || !strings.Contains(err.Error(), tt.err) {
-			t.Errorf("parse(%s) gives the error %v, want one with %q", tt.args, err, tt.err)
+		_, err := parse(strings.Fields(tt.args), &usage)
+		var out bytes.Buffer
+		if status(err, &out) != 2 || !strings.Contains(out.String(), tt.err) || strings.Count(out.String(), tt.err) > 1 {
+			t.Errorf("parse(%s) gives the error %v, printed as %q, want one with %q", tt.args, err, &out, tt.err)
 		}
+	}
+	if usage.Len() > 0 {
+		t.Errorf("errors are on standard output: %s", &usage)
+	}
+	if _, err := parse([]string{"-h"}, &usage); status(err, &usage) != 0 || !strings.Contains(usage.String(), "Examples:") || !strings.Contains(usage.String(), "-interval") {
+		t.Errorf("-h gives the error %v and prints %s", err, &usage)
 	}
 }
 

@@ -1,0 +1,96 @@
+package page
+
+import (
+	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+)
+
+// Counters are the two counters of a report, or sums of them.
+type Counters struct {
+	Collections float64 `json:"collections"` // garbage collections completed
+	PauseNS     float64 `json:"pause_ns"`    // stop-the-world time of the collector, ns
+}
+
+func (c Counters) plus(d Counters) Counters {
+	return Counters{c.Collections + d.Collections, c.PauseNS + d.PauseNS}
+}
+
+// beyond returns by how much c is more than d.
+func (c Counters) beyond(d Counters) Counters {
+	return Counters{max(0, c.Collections-d.Collections), max(0, c.PauseNS-d.PauseNS)}
+}
+
+func countersOf(r endpoint.Report) Counters { return Counters{r.Collections, r.PauseNS} }
+
+// keepOutages is how many outages are kept of one process, the newest.
+const keepOutages = 100
+
+// An Outage is a time in which a process reported and nothing was accepted.
+type Outage struct {
+	From, To time.Time // the first request that failed, and the one that was accepted
+	Brought  Counters  // by that one
+}
+
+// A Delivery follows how the reports of one process are delivered. The zero value
+// is one that has not reported yet.
+//
+// A report that was not accepted has said what the process had counted, so the
+// next one must not bring less. What it brings less is lost: the process has
+// dropped it. What a process drops without ever having sent it cannot be seen here.
+type Delivery struct {
+	Attempts int // requests
+	Retried  int // of these, that came after one that was not accepted
+	Refused  int // of these, for what they brought
+	Accepted int
+
+	Delivered Counters // by accepted reports
+	Pending   Counters // in the newest report, if it is not accepted yet
+	Lost      Counters
+
+	Failing time.Time // the first request since the last accepted one, or zero
+	Outages []Outage  // that are over, the oldest first
+
+	tries int      // requests since the last accepted one
+	told  Counters // Delivered and the newest report together
+}
+
+// Attempt enters a request before its answer.
+func (d *Delivery) Attempt(a endpoint.Attempt) {
+	d.Attempts++
+	if d.tries++; d.tries > 1 {
+		d.Retried++
+	} else {
+		d.Failing = a.Received
+	}
+	switch {
+	case a.Refused != "":
+		d.Refused++
+	case !a.Unread:
+		d.Pending = countersOf(a.Report)
+		told := d.Delivered.plus(d.Pending)
+		d.Lost = d.Lost.plus(d.told.beyond(told))
+		d.told = told
+	}
+}
+
+// Accept enters that a report, whose Attempt came before, was accepted.
+func (d *Delivery) Accept(r endpoint.Report) {
+	d.Accepted++
+	brought := countersOf(r)
+	d.Delivered = d.Delivered.plus(brought)
+	if d.Pending == brought {
+		d.Pending = Counters{}
+	}
+	if d.tries > 1 {
+		d.Outages = append(d.Outages, Outage{d.Failing, r.Received, brought})
+		if len(d.Outages) > keepOutages {
+			d.Outages = append(d.Outages[:0], d.Outages[1:]...)
+		}
+	}
+	d.tries, d.Failing = 0, time.Time{}
+}
+
+// Down reports whether the process fails to deliver: a request was followed by
+// another one, and neither was accepted.
+func (d *Delivery) Down() bool { return d.tries > 1 }
