@@ -347,7 +347,10 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => each
 setInterval(() => {
   if (document.hidden || ended) return;
   age();
-  each((figure) => figure.plot.setScale("x", { min: 0, max: 1 })); // bounds has the last word
+  each(({ element, plot }) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    if (bottom > 0 && top < innerHeight) plot.setScale("x", { min: 0, max: 1 }); // bounds has the last word
+  });
 }, 1000);
 
 const faults = document.getElementById("faults");

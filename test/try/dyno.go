@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -35,7 +37,7 @@ func startDyno(p process, dir string, args, environ []string, log io.Writer) (*d
 	}
 	cmd := exec.Command("bash", argv...)
 	cmd.Dir, cmd.Env = dir, environ
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -68,20 +70,11 @@ func readDotenv(file string) ([]string, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		name, value, ok := strings.Cut(line, "=")
-		if name = strings.TrimSpace(name); !ok || name == "" {
+		m := dotenvLine.FindStringSubmatch(line)
+		if m == nil {
 			return nil, fmt.Errorf("reading the app's .env: line %d is not NAME=VALUE", i+1)
 		}
-		value = strings.TrimSpace(value)
-		if q := value; q != "" && (q[0] == '"' || q[0] == '\'') {
-			if value, _, ok = strings.Cut(q[1:], q[:1]); !ok {
-				return nil, fmt.Errorf("reading the app's .env: the quote in line %d has no end", i+1)
-			}
-		} else {
-			value, _, _ = strings.Cut(value, "#")
-			value = strings.TrimSpace(value)
-		}
-		env = append(env, name+"="+value)
+		env = append(env, m[1]+"="+m[2]+m[3]+m[4]) // at most one of the three is not empty
 	}
 	return env, nil
 }
@@ -116,6 +109,8 @@ func unset(text, dir string, environ []string) []string {
 }
 
 var (
+	dotenvLine = regexp.MustCompile(`^([^=\s]+)\s*=\s*(?:"([^"]*)".*|'([^']*)'.*|([^"'#][^#]*?)?\s*(?:#.*)?)$`)
+
 	variable = regexp.MustCompile(`\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b`)
 	getenv   = regexp.MustCompile(`os\.(?:Getenv|LookupEnv)\("([A-Z_][A-Z0-9_]*)"\)`)
 )

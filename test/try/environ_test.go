@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -57,7 +59,7 @@ func TestReadDotenv(t *testing.T) {
 	for content, want := range map[string]string{
 		"# secrets\n\nA=b=c # comment\r\n B = d e \nC=\nD=\"x # y\" z\nE='\"'": `["A=b=c" "B=d e" "C=" "D=x # y" "E=\""]`,
 		"A=b\nnothing":  "line 2 is not NAME=VALUE",
-		"\nA='no end\n": "the quote in line 2 has no end",
+		"\nA='no end\n": "line 2 is not NAME=VALUE",
 	} {
 		if err := os.WriteFile(file, []byte(content), 0o666); err != nil {
 			t.Fatal(err)

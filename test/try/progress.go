@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -7,7 +9,9 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"syscall"
 	"time"
+	"unsafe"
 )
 
 // A progress passes the log of a build on to a terminal. The packages that go
@@ -153,5 +157,7 @@ func (p *plain) Write(b []byte) (int, error) {
 // isTerminal says whether f is one that understands escape codes.
 func isTerminal(f *os.File, environ []string) bool {
 	term, _ := lookup(environ, "TERM")
-	return term != "" && term != "dumb" && isTTY(f)
+	var t syscall.Termios
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), syscall.TCGETS, uintptr(unsafe.Pointer(&t)))
+	return term != "" && term != "dumb" && errno == 0
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -28,7 +30,7 @@ type trial struct {
 	stdout, stderr io.Writer
 	terminal       bool            // whether stderr is one
 	hurry          <-chan struct{} // closed when the user wants it to end at once
-	bootTime       time.Duration   // how long Heroku lets a web process take to listen
+	bootTime       time.Duration   // after which a web process that does not listen is warned of
 }
 
 // run builds the app and runs it until ctx is done, the app has exited or its

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -307,7 +309,7 @@ func TestTry(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, log)
 		}
-		match(t, log, `try: warning: web\.1 does not listen on PORT, \d+; Heroku kills a web process that does not within 1s\n`)
+		match(t, log, `try: warning: web\.1 does not listen on PORT, \d+, after 1s; Heroku kills a web process that does not within 60 s\n`)
 		match(t, log, `try: waiting up to 5s for web\.1 to end; Ctrl-C again ends it at once\n`)
 		match(t, log, `try: web\.1 was killed: `)
 	})
@@ -471,4 +473,17 @@ func TestLock(t *testing.T) {
 		t.Errorf("waiting ended with %v, want an interruption", err)
 	}
 	unlock()
+}
+
+func TestInterrupts(t *testing.T) {
+	ctx, hurry := interrupts()
+	syscall.Kill(os.Getpid(), syscall.SIGINT)
+	<-ctx.Done()
+	select {
+	case <-hurry:
+		t.Error("the first signal ends it at once")
+	default:
+	}
+	syscall.Kill(os.Getpid(), syscall.SIGINT)
+	<-hurry
 }

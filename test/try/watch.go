@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -66,6 +68,7 @@ func (t *trial) watch(ctx context.Context, processes []process, app string) (err
 	r.table = newTable(out, r.start, processes)
 	for _, p := range processes {
 		if err := r.launch(p); err != nil {
+			r.stop()
 			return err
 		}
 	}
@@ -153,17 +156,16 @@ func (r *run) boot(d *dyno, port int) {
 	for !listens(port) {
 		select {
 		case <-look.C:
-			continue
 		case <-d.done:
 			return
 		case <-r.over:
-			if time.Since(d.started) < r.bootTime/6 {
-				return
-			}
+			return
 		case <-late:
+			r.happened(func() {
+				r.warn(d.name, "%s.1 does not listen on PORT, %d, after %v; Heroku kills a web process that does not within 60 s", d.name, port, r.bootTime)
+			})
+			return
 		}
-		r.warn(d.name, "%s.1 does not listen on PORT, %d; Heroku kills a web process that does not within %v", d.name, port, r.bootTime)
-		return
 	}
 }
 
