@@ -144,7 +144,7 @@ func (t *trial) run(ctx context.Context) (err error) {
 	if len(t.dotenv) > 0 {
 		t.say("the app has %s from its .env, as with heroku local", plural(len(t.dotenv), "variable"))
 	}
-	if err := inspectAll(filepath.Join(b.App, "bin"), chosen); err != nil {
+	if err := t.inspect(ctx, filepath.Join(b.App, "bin"), chosen); err != nil {
 		return err
 	}
 	return t.watch(ctx, chosen, b.App)
@@ -179,7 +179,7 @@ func (t *trial) build(ctx context.Context, b *herokugo.Build, goroot, tmp string
 		return nil, stopped(ctx, fmt.Errorf("the buildpack failed, its output is above: %w", err))
 	}
 	if !ours.Exported {
-		return nil, errors.New("the buildpack stepped aside, so the app would not report; its output above says why")
+		return nil, errors.New("the buildpack does not link the agent, so the app would not report; its output above says why")
 	}
 	golang := &herokugo.Go{Root: goroot}
 	if err := b.Run(ctx, golang); err != nil {
@@ -191,7 +191,7 @@ func (t *trial) build(ctx context.Context, b *herokugo.Build, goroot, tmp string
 // stopped returns err, or what to say in its place if the user stopped the build.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return errors.New("interrupted while building")
+		return errors.New("interrupted before the app was started")
 	}
 	return err
 }

@@ -316,7 +316,28 @@ func TestTry(t *testing.T) {
 
 	t.Run("injection switched off", func(t *testing.T) {
 		_, log, err := try(t, "web", 1, func(o *options) { o.config = configVars{"HMETRICS_INJECT=off"} })
-		wantError(t, err, log, "the buildpack stepped aside, so the app would not report")
+		wantError(t, err, log, "the buildpack does not link the agent, so the app would not report")
+	})
+
+	t.Run("agent in one program of two", func(t *testing.T) {
+		_, log, err := try(t, "two", 1, func(o *options) { o.config = configVars{"HMETRICS_PACKAGES=./cmd/api"} })
+		if err != nil {
+			t.Fatalf("%v\n%s", err, log)
+		}
+		match(t, log, `api\.1 is up: .*, reporting every 1s\n`)
+		match(t, log, `clock\.1 is up: .*, not reporting: the agent is not in bin/clock\n`)
+	})
+
+	t.Run("agent in no program", func(t *testing.T) {
+		_, log, err := try(t, "two", 1, func(o *options) { o.config = configVars{"HMETRICS_PACKAGES=./cmd/none"} })
+		wantError(t, err, log, "nothing would report: the agent is not in bin/api, bin/clock; ")
+	})
+
+	t.Run("app that reports by itself", func(t *testing.T) {
+		_, log, err := try(t, "reports", 1, func(o *options) {
+			o.app, o.duration = filepath.Join(root, "test", "apps", "reports"), time.Second
+		})
+		wantError(t, err, log, "from web (reporting by itself with github.com/heroku/x/hmetrics)")
 	})
 
 	t.Run("bin that leads elsewhere", func(t *testing.T) {

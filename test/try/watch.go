@@ -180,8 +180,12 @@ func (r *run) exit(d *dyno, environ []string) {
 		return
 	}
 	r.tell(event{Event: "exit", Process: d.name, Text: text + ", before its first report"})
-	if names := unset(string(d.output), r.app, environ); len(names) > 0 {
+	switch names := unset(string(d.output), r.app, environ); {
+	case d.err == nil:
+	case len(names) > 0:
 		r.warn(d.name, "%s.1 may lack %s: set a config var with -config %s=VALUE, or in the app's .env", d.name, strings.Join(names, ", "), names[0])
+	default:
+		r.warn(d.name, "if %s.1 lacks a config var, set it with -config NAME=VALUE, or in the app's .env", d.name)
 	}
 }
 
