@@ -125,7 +125,7 @@ class Figure {
     this.plot = new uPlot({
       width: plot.clientWidth,
       height: 150,
-      padding: [10, 16, 0, 0],
+      padding: [10, 22, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: state.id }, points: { size: 7 } },
       scales: { x: { range: () => bounds(state) }, y: { range: () => [0, this.top()] } },
@@ -180,6 +180,7 @@ class Figure {
       if (right < bbox.left) continue;
       ctx.fillStyle = colour("bad-wash");
       ctx.fillRect(left, bbox.top, Math.max(right - left, 2), bbox.height);
+      if (perMinute() && !this.counter) continue; // the line would run through the words
       ctx.fillStyle = colour("bad");
       const words = ["outage", lasted(to - from), brought && this.counter ? "+" + this.format(brought[this.element.dataset.unit === "ns" ? 1 : 0]) + " after" : ""];
       words.forEach((w, i) => {

@@ -87,7 +87,6 @@ func TestBuildLog(t *testing.T) {
 		w, end := tr.buildLog()
 		io.WriteString(w, log)
 		end()
-		end()
 		if got := strings.Contains(out.String(), "\x1b[1;33m"); got != tt.colours {
 			t.Errorf("%s: colours are %t: %q", name, got, out.String())
 		}

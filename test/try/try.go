@@ -47,24 +47,6 @@ func (t *trial) run(ctx context.Context) (err error) {
 	var mu sync.Mutex
 	t.stdout = lockedWriter{&mu, t.stdout}
 	t.stderr = lockedWriter{&mu, t.stderr}
-	if t.app == "" {
-		t.app = filepath.Join(t.buildpack, "test", "apps", "plain")
-	}
-	env, goroot, err := buildEnviron(ctx, t.environ, t.goCommand, t.buildpack)
-	if err != nil {
-		return err
-	}
-	if t.goroot != "" {
-		if goroot, err = filepath.Abs(t.goroot); err != nil {
-			return err
-		}
-		env = append(env, "GOTOOLCHAIN=local")
-	}
-	src, err := findSource(ctx, t.app, t.goCommand)
-	if err != nil {
-		return err
-	}
-
 	tmp, err := os.MkdirTemp("", "try_")
 	if err != nil {
 		return err
@@ -80,50 +62,11 @@ func (t *trial) run(ctx context.Context) (err error) {
 	if strings.ContainsAny(tmp, " \t\n\"'") {
 		return fmt.Errorf("the path of %s has a space or a quote, which the go command does not take in -toolexec: set TMPDIR to another directory", tmp)
 	}
-	t.say("copying %s to %s", strings.Join(src.roots, ", "), tmp)
-	skipped, err := herokugo.CopyTree(filepath.Join(tmp, "src"), src.base, src.roots...)
-	if err != nil {
-		return fmt.Errorf("copying the app: %w", err)
-	}
-	for _, path := range skipped {
-		t.say("not copied, since it cannot be read or is no file: %s", path)
-	}
-	rel, err := filepath.Rel(src.base, src.app)
+	b, goroot, err := t.prepare(ctx, tmp)
 	if err != nil {
 		return err
-	}
-	b := &herokugo.Build{
-		App:     filepath.Join(tmp, "src", rel),
-		Env:     filepath.Join(tmp, "env"),
-		Environ: append(env, "TMPDIR="+filepath.Join(tmp, "tmp")),
-	}
-	var endLog func()
-	b.Stdout, endLog = t.buildLog()
-	b.Stderr = b.Stdout
-	defer endLog()
-	if b.Cache, err = filepath.Abs(t.cache); err != nil {
-		return err
-	}
-	t.say("CACHE_DIR is %s, kept for the next run", b.Cache)
-	// The build writes into these, and a link in the copy may lead out of it.
-	for _, name := range []string{"bin", ".heroku", ".profile.d"} {
-		if to, err := os.Readlink(filepath.Join(b.App, name)); err == nil && filepath.IsAbs(to) {
-			return fmt.Errorf("%s in the app is a link to %s, outside the app, which is not there on Heroku: make it a directory", name, to)
-		}
-	}
-	for _, dir := range []string{b.Cache, b.Env, filepath.Join(tmp, "tmp")} {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return err
-		}
-	}
-	for _, c := range t.config {
-		name, value, _ := strings.Cut(c, "=")
-		if err := os.WriteFile(filepath.Join(b.Env, name), []byte(value), 0o666); err != nil {
-			return err
-		}
 	}
 	binaries, err := t.build(ctx, b, goroot, tmp)
-	endLog()
 	if err != nil {
 		return err
 	}
@@ -138,27 +81,87 @@ func (t *trial) run(ctx context.Context) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	if t.dotenv, err = readDotenv(filepath.Join(src.app, ".env")); err != nil {
-		return err
-	}
-	if len(t.dotenv) > 0 {
-		t.say("the app has %s from its .env, as with heroku local", plural(len(t.dotenv), "variable"))
-	}
 	if err := t.inspect(ctx, filepath.Join(b.App, "bin"), chosen); err != nil {
 		return err
 	}
 	return t.watch(ctx, chosen, b.App)
 }
 
-// buildLog returns where the log of the build goes, and what is to be called, once
-// or more often, when it has ended.
+// prepare copies the app and what it needs to tmp, and lays out a build of the
+// copy. It returns the GOROOT to build with.
+func (t *trial) prepare(ctx context.Context, tmp string) (b *herokugo.Build, goroot string, err error) {
+	if t.app == "" {
+		t.app = filepath.Join(t.buildpack, "test", "apps", "plain")
+	}
+	env, goroot, err := buildEnviron(ctx, t.environ, t.goCommand, t.buildpack)
+	if err != nil {
+		return nil, "", err
+	}
+	if t.goroot != "" {
+		if goroot, err = filepath.Abs(t.goroot); err != nil {
+			return nil, "", err
+		}
+		env = append(env, "GOTOOLCHAIN=local")
+	}
+	src, err := findSource(ctx, t.app, t.goCommand)
+	if err != nil {
+		return nil, "", err
+	}
+	if t.dotenv, err = readDotenv(filepath.Join(src.app, ".env")); err != nil {
+		return nil, "", err
+	}
+	if len(t.dotenv) > 0 {
+		t.say("the app has %s from its .env, as with heroku local", plural(len(t.dotenv), "variable"))
+	}
+	t.say("copying %s to %s", strings.Join(src.roots, ", "), tmp)
+	skipped, err := herokugo.CopyTree(filepath.Join(tmp, "src"), src.base, src.roots...)
+	if err != nil {
+		return nil, "", fmt.Errorf("copying the app: %w", err)
+	}
+	for _, path := range skipped {
+		t.say("not copied, since it cannot be read or is no file: %s", path)
+	}
+	rel, err := filepath.Rel(src.base, src.app)
+	if err != nil {
+		return nil, "", err
+	}
+	b = &herokugo.Build{
+		App:     filepath.Join(tmp, "src", rel),
+		Env:     filepath.Join(tmp, "env"),
+		Environ: append(env, "TMPDIR="+filepath.Join(tmp, "tmp")),
+	}
+	if b.Cache, err = filepath.Abs(t.cache); err != nil {
+		return nil, "", err
+	}
+	t.say("CACHE_DIR is %s, kept for the next run", b.Cache)
+	// The build writes into these, and a link in the copy may lead out of it.
+	for _, name := range []string{"bin", ".heroku", ".profile.d"} {
+		if to, err := os.Readlink(filepath.Join(b.App, name)); err == nil && filepath.IsAbs(to) {
+			return nil, "", fmt.Errorf("%s in the app is a link to %s, outside the app, which is not there on Heroku: make it a directory", name, to)
+		}
+	}
+	for _, dir := range []string{b.Cache, b.Env, filepath.Join(tmp, "tmp")} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return nil, "", err
+		}
+	}
+	for _, c := range t.config {
+		name, value, _ := strings.Cut(c, "=")
+		if err := os.WriteFile(filepath.Join(b.Env, name), []byte(value), 0o666); err != nil {
+			return nil, "", err
+		}
+	}
+	return b, goroot, nil
+}
+
+// buildLog returns where the log of the build goes, and what is to be called when
+// it has ended.
 func (t *trial) buildLog() (w io.Writer, end func()) {
 	var mu sync.Mutex
 	w, end = t.stderr, func() {}
 	if t.terminal {
 		p := newProgress(t.stderr, time.Now)
-		var once sync.Once
-		w, end = p, func() { once.Do(p.close) }
+		w, end = p, p.close
 	}
 	if value, _ := lookup(t.environ, "NO_COLOR"); value != "" || !t.terminal {
 		w = lockedWriter{&mu, &plain{w: w}}
@@ -169,6 +172,10 @@ func (t *trial) buildLog() (w io.Writer, end func()) {
 // build takes the app through the buildpack and heroku/go, and returns the names
 // of the binaries.
 func (t *trial) build(ctx context.Context, b *herokugo.Build, goroot, tmp string) ([]string, error) {
+	var endLog func()
+	b.Stdout, endLog = t.buildLog()
+	b.Stderr = b.Stdout
+	defer endLog()
 	unlock, err := t.lock(ctx, b.Cache)
 	if err != nil {
 		return nil, err
