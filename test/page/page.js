@@ -315,9 +315,7 @@ function take(update) {
     put(change.id + "-facts", change.facts);
     put(change.id + "-rows", change.rows);
     const state = states.get(section);
-    // A stream that begins again brings everything again.
-    const last = state.reports.length ? state.reports[state.reports.length - 1][place.n] : 0;
-    state.reports.push(...(change.reports || []).filter((r) => r[place.n] > last));
+    state.reports.push(...(change.reports || []));
     state.reports.splice(0, state.reports.length - 3600);
     state.outages = change.outages || [];
     state.failing = change.failing;
@@ -371,7 +369,10 @@ let ended = false;
 function connect() {
   if (stream || ended || document.hidden) return;
   stream = new EventSource("/live");
-  stream.addEventListener("open", () => say("Connected.", "on"));
+  stream.addEventListener("open", () => {
+    say("Connected.", "on");
+    for (const state of states.values()) state.reports = []; // a stream begins with everything
+  });
   stream.addEventListener("error", () => say("The endpoint does not answer; trying again.", "off"));
   stream.addEventListener("update", (e) => take(JSON.parse(e.data)));
   stream.addEventListener("end", () => {
