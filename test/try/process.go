@@ -56,7 +56,7 @@ func findProcesses(app string, binaries []string) (list, extra []process, warnin
 		binary := runs(command, binaries)
 		switch {
 		case binary == "" && strings.HasPrefix(program(command), "bin/") && !isFile(filepath.Join(app, program(command))):
-			warn("%s runs %s, which is not there after the build: it has made bin/%s", name, program(command), strings.Join(binaries, ", bin/"))
+			warn("%s runs %s, which the build has not made; it has made bin/%s", name, program(command), strings.Join(binaries, ", bin/"))
 		case binary == "":
 			warn("%s runs %s, which is no Go program of the app: it is not started here, and reports nothing", name, program(command))
 		case name == "release":

@@ -48,7 +48,7 @@ func TestFindProcesses(t *testing.T) {
 			list:     []process{web, tool},
 			warnings: []string{
 				"Procfile: line 1 is not NAME: COMMAND, so Heroku ignores it: web bin/web",
-				"Procfile: worker runs bin/wroker, which is not there after the build: it has made bin/web, bin/tool",
+				"Procfile: worker runs bin/wroker, which the build has not made; it has made bin/web, bin/tool",
 			},
 		},
 	} {
