@@ -59,7 +59,7 @@ func startDyno(p process, dir string, args, environ []string, log io.Writer) (*d
 		copied := make(chan struct{})
 		go func() {
 			defer close(copied)
-			lines := &lineWriter{w: log, prefix: p.name + ".1 | "}
+			lines := &lineWriter{each: func(line []byte) { fmt.Fprintf(log, "%s.1 | %s\n", p.name, line) }}
 			io.Copy(io.MultiWriter(lines, tail{&d.output}), r)
 			lines.flush()
 		}()
@@ -141,22 +141,21 @@ func (d *dyno) how() string {
 	return fmt.Sprintf("ended %s: %v", after, d.err)
 }
 
-// A lineWriter writes whole lines, each with a prefix.
+// A lineWriter calls each with every line that is written, without its end.
 type lineWriter struct {
-	w      io.Writer
-	prefix string
-	rest   []byte
+	each func(line []byte)
+	rest []byte
 }
 
 func (l *lineWriter) Write(p []byte) (int, error) {
 	l.rest = append(l.rest, p...)
 	for {
-		i := bytes.IndexByte(l.rest, '\n')
-		if i < 0 {
+		line, rest, ok := bytes.Cut(l.rest, []byte("\n"))
+		if !ok {
 			break
 		}
-		l.line(l.rest[:i])
-		l.rest = l.rest[i+1:]
+		l.each(line)
+		l.rest = rest
 	}
 	if len(l.rest) > 64<<10 {
 		l.flush()
@@ -166,13 +165,9 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 
 func (l *lineWriter) flush() {
 	if len(l.rest) > 0 {
-		l.line(l.rest)
+		l.each(l.rest)
 		l.rest = nil
 	}
-}
-
-func (l *lineWriter) line(b []byte) {
-	fmt.Fprintf(l.w, "%s%s\n", l.prefix, b)
 }
 
 // A lockedWriter lets several goroutines write.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // screen returns what a terminal shows after it was sent s.
@@ -24,47 +23,34 @@ func screen(s string) string {
 }
 
 func TestProgress(t *testing.T) {
-	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	var out bytes.Buffer
-	p := newProgress(&out, func() time.Time { return now })
+	p := &progress{w: &out, terminal: true, colours: true}
+	lines := &lineWriter{each: p.line}
 	for _, step := range []struct{ write, want string }{
 		{"-----> Determining packages to install\n       example.com/two/cmd/web\n", "-----> Determining packages to install\n       example.com/two/cmd/web\n"},
-		{"-----> Running: go install -v -tags heroku example.com/two/cmd/web\n", "-----> Running: go install -v -tags heroku example.com/two/cmd/web\n       0s  preparing"},
-		{"       internal/gos", "       0s  preparing"},
-		{"sa\n       net/http\n", "       0s  package 2: net/http"},
-		{"       example.com/" + strings.Repeat("long/", 20) + "path\n", "/long/long/lon…"},
+		{"-----> Running: go install -v -tags heroku example.com/two/cmd/web\n       internal/gos", "-----> Running: go install -v -tags heroku example.com/two/cmd/web\n"},
+		{"sa\n       net/http\n", "       package 2: net/http"},
+		{"       example.com/" + strings.Repeat("long/", 20) + "path\n", "/long/long/long/lon"},
 		{"       # example.com/two/cmd/web\n       ./main.go:3:15: undefined: missing\n", "       ./main.go:3:15: undefined: missing\n"},
-		{"       example.com/two/cmd/web\n", "       0s  package 4: example.com/two/cmd/web"},
+		{"       example.com/two/cmd/web\n", "       package 4: example.com/two/cmd/web"},
 		{"-----> Done\n", "       ./main.go:3:15: undefined: missing\n       4 packages compiled in 0.0s\n-----> Done\n"},
 		{"       net/http\nno newline", "       net/http\n"},
 	} {
-		if _, err := io.WriteString(p, step.write); err != nil {
+		if _, err := io.WriteString(lines, step.write); err != nil {
 			t.Fatal(err)
 		}
 		if got := screen(out.String()); !strings.HasSuffix(got, step.want) {
 			t.Errorf("after %q the terminal shows\n%s\nwant at its end\n%s", step.write, got, step.want)
 		}
 		for _, line := range strings.Split(screen(out.String()), "\n") {
-			if len([]rune(line)) > 80 {
+			if len(line) > 80 {
 				t.Errorf("the line %q cannot be written over", line)
 			}
 		}
 	}
-	p.close()
-	if got := screen(out.String()); !strings.HasSuffix(got, "       net/http\nno newline") {
+	lines.flush()
+	if got := screen(out.String()); !strings.HasSuffix(got, "       net/http\nno newline\n") {
 		t.Errorf("at the end the terminal shows\n%s", got)
-	}
-}
-
-func TestPlain(t *testing.T) {
-	var out bytes.Buffer
-	p := &plain{w: &out}
-	const coloured = "\x1b[1;33m !     Careful\x1b[0m\nplain \x1b[m\x1b[31;1mred\x1b[0m [0m\n"
-	for i := range coloured {
-		p.Write([]byte{coloured[i]})
-	}
-	if want := " !     Careful\nplain red [0m\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
 

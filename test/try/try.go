@@ -157,16 +157,10 @@ func (t *trial) prepare(ctx context.Context, tmp string) (b *herokugo.Build, gor
 // buildLog returns where the log of the build goes, and what is to be called when
 // it has ended.
 func (t *trial) buildLog() (w io.Writer, end func()) {
-	var mu sync.Mutex
-	w, end = t.stderr, func() {}
-	if t.terminal {
-		p := newProgress(t.stderr, time.Now)
-		w, end = p, p.close
-	}
-	if value, _ := lookup(t.environ, "NO_COLOR"); value != "" || !t.terminal {
-		w = lockedWriter{&mu, &plain{w: w}}
-	}
-	return w, end
+	noColour, _ := lookup(t.environ, "NO_COLOR")
+	p := &progress{w: t.stderr, terminal: t.terminal, colours: t.terminal && noColour == ""}
+	lines := &lineWriter{each: p.line}
+	return lockedWriter{&sync.Mutex{}, lines}, lines.flush
 }
 
 // build takes the app through the buildpack and heroku/go, and returns the names
