@@ -146,8 +146,8 @@ func parse(args []string, out io.Writer) (options, error) {
 		err = fmt.Errorf("unexpected %q after APP_DIR: flags go before it, the app's own arguments after --", rest[1])
 	case o.interval < time.Second:
 		err = fmt.Errorf("-interval %v is too short: at least 1s", o.interval)
-	case o.duration < 0:
-		err = fmt.Errorf("-for %v is negative", o.duration)
+	case o.duration != 0 && o.duration <= 2*o.interval:
+		err = fmt.Errorf("-for %v is too short: the first report may come up to %v after the start, twice -interval", o.duration, 2*o.interval)
 	case o.cache == "":
 		err = errors.New("-cache names no directory")
 	case *page != "":

@@ -438,7 +438,7 @@ func TestParse(t *testing.T) {
 	for _, tt := range []struct{ args, err string }{
 		{"dir -for 30s", "flags go before it"},
 		{"-interval 999ms", "at least 1s"},
-		{"-for -1s", "negative"},
+		{"-for 4s", "-for 4s is too short"},
 		{"-config A", "want NAME=VALUE"},
 		{"-config ../A=b", "want NAME=VALUE"},
 		{"-nonsense", "not defined"},
