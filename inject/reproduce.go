@@ -35,7 +35,7 @@ func (r *rebuilder) reproduce(b *binary) (flags, env []string, err error) {
 		goflags = append(goflags, "-v=false") // an empty one is taken from go env -w
 	}
 	ldflags := [][]string{nil}
-	if symbol, value := getenv(r.env, "GO_LINKER_SYMBOL"), getenv(r.env, "GO_LINKER_VALUE"); symbol != "" && value != "" && setting(b.build, "-trimpath") == "true" {
+	if symbol, value := getenv(r.env, "GO_LINKER_SYMBOL"), getenv(r.env, "GO_LINKER_VALUE"); symbol != "" && value != "" && setting(b.build, "-ldflags") == "" {
 		ldflags = [][]string{{"-ldflags=-X " + symbol + "=" + value}, nil}
 	}
 	made := filepath.Join(r.work, "reference")
