@@ -110,7 +110,7 @@ func (e HerokuMetricsURLUnset) Fatal() bool { return true }
 // error that has, as that one does, a method Fatal which returns true.
 func Report(ctx context.Context, endpoint string, ef ErrHandler) error {
 	config, problems := reporter.FromEnvironment()
-	err := reporter.Process.Run(ctx, reporter.Options{
+	err := reporter.Heroku.Run(ctx, reporter.Options{
 		Endpoint: func() string { return endpoint },
 		Config:   config,
 		Problems: problems,

@@ -88,7 +88,7 @@ func start() {
 	}
 	l := &logger{log: config.Log}
 	go keepReporting(l, func() error {
-		err := reporter.Process.Run(context.Background(), reporter.Options{
+		err := reporter.Heroku.Run(context.Background(), reporter.Options{
 			Endpoint:  defaultEndpoint,
 			Config:    config,
 			Problems:  problems,

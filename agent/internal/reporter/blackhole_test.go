@@ -21,7 +21,7 @@ func TestNothingIsHeldForAnEndpointThatNeverAnswers(t *testing.T) {
 	enough := errors.New("enough")
 	var goroutines []int
 	var heap []uint64
-	err = new(Reporter).Run(context.Background(), Options{
+	err = (&Reporter{format: &heroku{}}).Run(context.Background(), Options{
 		Endpoint: func() string { return "http://" + ln.Addr().String() + "/0123456789" },
 		Config:   Config{Interval: 20 * time.Millisecond, Timeout: 10 * time.Millisecond, Retries: 3},
 		Failed: func(error) error {

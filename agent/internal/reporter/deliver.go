@@ -27,18 +27,20 @@ const (
 type delivery struct {
 	transport http.RoundTripper
 	endpoint  *url.URL
+	format    format
 	client    *retryablehttp.Client
 	attempts  context.Context // bounds all attempts
 	timeout   time.Duration   // of one
 	due       time.Time       // when the next document is
-	failed    error           // what was wrong with the last one; nil if nothing
+	failed    error           // what was wrong with the last attempt; nil if nothing
+	answer    []byte          // its body
 }
 
-func newDelivery(attempts context.Context, endpoint *url.URL, c Config, e edges) *delivery {
+func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config, e edges) *delivery {
 	if e.transport == nil {
 		e.transport = newTransport(c.Timeout)
 	}
-	d := &delivery{transport: e.transport, endpoint: endpoint, attempts: attempts, timeout: c.Timeout}
+	d := &delivery{transport: e.transport, endpoint: endpoint, format: f, attempts: attempts, timeout: c.Timeout}
 	d.client = &retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: d, CheckRedirect: checkRedirect},
 		RetryMax:     c.Retries,
@@ -68,7 +70,7 @@ func newTransport(timeout time.Duration) *http.Transport {
 		DialContext:            (&net.Dialer{Timeout: timeout}).DialContext,
 		TLSHandshakeTimeout:    timeout,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		DisableCompression:     true,    // answers are not looked at
+		DisableCompression:     true,    // answers are small, or nothing
 		ReadBufferSize:         1 << 10, // reports and answers are small
 		WriteBufferSize:        1 << 10,
 		MaxIdleConns:           1,
@@ -77,22 +79,22 @@ func newTransport(timeout time.Duration) *http.Transport {
 	}
 }
 
-// deliver returns nil once the endpoint answered 2xx to the document. It makes
+// deliver returns the endpoint's answer to the document, once it is 2xx. It makes
 // attempts until due. The end of ctx ends only the wait for another one. The
 // document may be read for a while after deliver has returned.
-func (d *delivery) deliver(ctx context.Context, due time.Time, document []byte) error {
+func (d *delivery) deliver(ctx context.Context, due time.Time, document []byte) ([]byte, error) {
 	d.due = due
 	ctx, cancel := context.WithDeadline(ctx, due)
 	defer cancel()
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, d.endpoint.String(), document)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header = d.format.header()
 	if _, err = d.client.Do(req); err != nil && d.failed != nil {
-		return d.failed
+		return nil, d.failed
 	}
-	return err
+	return d.answer, err
 }
 
 // RoundTrip makes an attempt. It goes on when the request's context is canceled:
@@ -107,10 +109,10 @@ func (d *delivery) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The answer is one whatever becomes of its body, which is read only so
-	// that the connection can be used again.
+	// The answer is one whatever becomes of its body. That it is read lets the
+	// connection be used again.
 	defer time.AfterFunc(bodyTime, cancel).Stop()
-	io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+	d.answer, _ = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	resp.Body.Close()
 	resp.Body = http.NoBody
 	return resp, nil
@@ -129,7 +131,7 @@ func (d *delivery) check(_ context.Context, resp *http.Response, err error) (aga
 	case resp.StatusCode/100 != 2:
 		// Not resp.Status: its words are the endpoint's, and may be anything.
 		err = fmt.Errorf("the endpoint answered %s", strings.TrimSpace(strconv.Itoa(resp.StatusCode)+" "+http.StatusText(resp.StatusCode)))
-		again = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode/100 == 5
+		again = d.format.retry(resp.StatusCode)
 	}
 	d.failed = err
 	return again, err

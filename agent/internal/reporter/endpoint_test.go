@@ -88,13 +88,13 @@ func FuzzEndpoint(f *testing.F) {
 			}
 			return
 		}
-		d := newDelivery(context.Background(), u, Config{Interval: time.Second, Timeout: time.Second}, edges{
+		d := newDelivery(context.Background(), u, &heroku{}, Config{Interval: time.Second, Timeout: time.Second}, edges{
 			transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				return nil, fmt.Errorf("%s %s %s %s %q", r.URL, r.URL.Path, r.URL.RequestURI(), r.URL.User, r.URL.Query())
 			}),
 			random: random,
 		})
-		err = d.deliver(ctx, time.Now().Add(time.Hour), []byte("{}"))
+		_, err = d.deliver(ctx, time.Now().Add(time.Hour), []byte("{}"))
 		if err == nil {
 			t.Fatal("no failure")
 		}

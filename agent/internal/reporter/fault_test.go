@@ -255,7 +255,8 @@ func (c faultCase) run(t *testing.T) outcome {
 	defer cancel()
 	patience, stop := context.WithTimeout(context.Background(), 30*time.Second)
 	defer stop()
-	var r Reporter
+	var h heroku
+	r := Reporter{format: &h}
 	var transport http.RoundTripper = w.transport
 	if w.roundTrip != nil {
 		transport = w.roundTrip
@@ -310,8 +311,8 @@ func (c faultCase) run(t *testing.T) outcome {
 	if doubled := int64(sum) - after; doubled > 0 {
 		o.doubled = doubled
 	}
-	if o.lost != 0 || o.doubled != 0 || uint32(sum) != r.acked.collections || uint64(pause) != r.acked.pauseNS {
-		t.Errorf("the reports say %v collections, %v ns; the process had %d to %d, the reporter thinks %+v acknowledged", sum, pause, before, after, r.acked)
+	if o.lost != 0 || o.doubled != 0 || uint32(sum) != h.acked.collections || uint64(pause) != h.acked.pauseNS {
+		t.Errorf("the reports say %v collections, %v ns; the process had %d to %d, the reporter thinks %+v acknowledged", sum, pause, before, after, h.acked)
 	}
 	if rejected := server.Rejected(); len(rejected) > 0 {
 		t.Errorf("rejected: %+v", rejected)

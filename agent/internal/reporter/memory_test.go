@@ -69,7 +69,7 @@ func reportAndMeasure(url string) {
 	}
 	before, goroutinesBefore := measure()
 	for i := 0; i < manyAgents; i++ {
-		go new(Reporter).Run(context.Background(), Options{
+		go (&Reporter{format: &heroku{}}).Run(context.Background(), Options{
 			Endpoint: func() string { return url },
 			Config:   Config{Interval: 2 * time.Second, Timeout: 2 * time.Second},
 			edges:    edges{random: func() float64 { return 0 }},

@@ -78,7 +78,8 @@ func TestAMonth(t *testing.T) {
 			return rec.Result(), nil
 		})
 
-		var r Reporter
+		var h heroku
+		r := Reporter{format: &h}
 		var after1, afterAll struct {
 			heap       uint64
 			goroutines int
@@ -117,7 +118,7 @@ func TestAMonth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pending := totals{now.collections - r.acked.collections, now.pauseNS - r.acked.pauseNS}
+		pending := totals{now.collections - h.acked.collections, now.pauseNS - h.acked.pauseNS}
 		t.Logf("%v: %d attempts, %d reports accepted, %d failed; %d collections: %d accepted, %d pending; heap %d B after a day, %d B at the end; %d goroutines, then %d",
 			time.Since(start), attempts, reports, failures, now.collections, accepted.collections, pending.collections, after1.heap, afterAll.heap, after1.goroutines, afterAll.goroutines)
 		if accepted.collections+pending.collections != now.collections || accepted.pauseNS+pending.pauseNS != now.pauseNS {

@@ -1,7 +1,11 @@
 // Package reporter is the machinery behind packages agent and onload: a loop
 // that samples the runtime's metrics at a steady phase and delivers them.
 //
-//	Options -> schedule -> sample -> document -> delivery -> endpoint
+//	Options -> schedule -> format -> delivery -> endpoint
+//
+// There are two destinations, which have nothing in common but this machinery:
+// Heroku's metrics service and, by OTLP, an OpenTelemetry Collector. What is
+// different between them is their format and where their settings come from.
 //
 // It is compiled by the toolchain of the app that it ends up in, so it keeps
 // to the language and library of Go 1.18.
@@ -22,9 +26,9 @@ import (
 // attempt that is under way and one attempt to deliver what is pending.
 const grace = 2 * time.Second
 
-// Process is the Reporter of this process. It is global because reporting the
+// Heroku is this process's Reporter to Heroku. It is global because reporting the
 // counters of one process twice would double them.
-var Process Reporter
+var Heroku = Reporter{format: &heroku{}}
 
 // ErrRunning is what Run returns while another run has not been canceled.
 var ErrRunning = errors.New("another reporter is running")
@@ -53,15 +57,26 @@ type edges struct {
 	random    func() float64 // in [0,1)
 }
 
-// A Reporter reports in at most one run at a time. What one run had
-// acknowledged, the next does not report again. The zero value is ready.
+// A Reporter reports in at most one run at a time.
 type Reporter struct {
 	mu      sync.Mutex
 	current *turn
 
-	// Only the run whose turn it is uses these.
-	sampler sampler
-	acked   totals
+	format format // used only by the run whose turn it is
+}
+
+// A format is what a destination is sent. An implementation keeps, from one run
+// to the next, what it has to know of what was delivered.
+type format interface {
+	// header is that of each request.
+	header() http.Header
+	// document returns what is to be sent now.
+	document() ([]byte, error)
+	// retry says whether the status of an answer calls for another attempt.
+	retry(status int) bool
+	// delivered is called when the last document was answered 2xx. An error
+	// is reported, but the document stays delivered.
+	delivered(answer []byte) error
 }
 
 type turn struct {
@@ -140,7 +155,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 			if endpoint, err = parseEndpoint(o.Endpoint()); err != nil {
 				return err
 			}
-			d = newDelivery(attempts, endpoint, o.Config, edges)
+			d = newDelivery(attempts, endpoint, r.format, o.Config, edges)
 			defer d.CloseIdleConnections()
 		}
 		last := ctx.Err() != nil
@@ -158,21 +173,22 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 	}
 }
 
-// report delivers a sample until due. A panic is an error.
+// report delivers a document until due. A panic is an error.
 func (r *Reporter) report(ctx context.Context, due time.Time, d *delivery) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the reporter panicked: %v", p)
 		}
 	}()
-	s, err := r.sampler.sample()
-	if err == nil {
-		err = d.deliver(ctx, due, appendDocument(make([]byte, 0, 320), s, r.acked))
+	document, err := r.format.document()
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		r.acked = s.totals
+	answer, err := d.deliver(ctx, due, document)
+	if err != nil {
+		return err
 	}
-	return err
+	return r.format.delivered(answer)
 }
 
 // outlive returns a context that is canceled a grace period after ctx. Attempts

@@ -45,7 +45,7 @@ type fakeWorld struct {
 }
 
 func newFakeWorld() *fakeWorld {
-	return &fakeWorld{start: time.Now(), config: standard}
+	return &fakeWorld{start: time.Now(), config: standard, r: Reporter{format: &heroku{}}}
 }
 
 func (w *fakeWorld) note(format string, args ...any) {
