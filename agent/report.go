@@ -109,13 +109,9 @@ func (e HerokuMetricsURLUnset) Fatal() bool { return true }
 // HerokuMetricsURLUnset for an empty endpoint, and for one that is no URL an
 // error that has, as that one does, a method Fatal which returns true.
 func Report(ctx context.Context, endpoint string, ef ErrHandler) error {
-	config, problems := reporter.FromEnvironment()
-	err := reporter.Heroku.Run(ctx, reporter.Options{
-		Endpoint: func() string { return endpoint },
-		Config:   config,
-		Problems: problems,
-		Failed:   ef,
-	})
+	o := reporter.FromEnvironment()
+	o.Endpoint, o.Failed = func() string { return endpoint }, ef
+	err := reporter.Heroku.Run(ctx, o)
 	switch {
 	case err == nil:
 		return nil

@@ -20,7 +20,7 @@ type destination struct {
 var destinations = []destination{
 	{
 		reporters: []string{"github.com/heroku/x/hmetrics", "go.pennock.tech/hmetrics", buildpackModule + "/agent"},
-		variable:  "otherReporter",
+		variable:  "herokuReporter",
 		setting:   "hmetrics.off",
 	},
 }

@@ -85,6 +85,8 @@ type Server struct {
 	cancel context.CancelFunc
 	active sync.WaitGroup // requests being served
 
+	exports exports
+
 	order sync.Mutex // held while a report is kept and announced, so that subscribers see the order of Reports
 
 	mu        sync.Mutex
@@ -266,7 +268,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.active.Done()
 
-	name, fault, known := s.decide(r)
+	if strings.HasSuffix(r.URL.Path, otlpPath) {
+		s.serveOTLP(w, r)
+		return
+	}
+	name, fault, known := s.decide(r.URL.Path, r.Header)
 	if !known {
 		s.reject(w, name, http.StatusNotFound, "no process was given this path")
 		return
@@ -306,16 +312,16 @@ func (s *Server) begin() bool {
 	return true
 }
 
-func (s *Server) decide(r *http.Request) (name string, f Fault, known bool) {
+func (s *Server) decide(path string, header http.Header) (name string, f Fault, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.paths[r.URL.Path]
+	p := s.paths[path]
 	if p == nil {
 		return "", Fault{}, false
 	}
 	p.requests++
 	if s.opts.Fault != nil {
-		f = s.opts.Fault(Request{Process: p.name, N: p.requests, Header: r.Header})
+		f = s.opts.Fault(Request{Process: p.name, N: p.requests, Header: header})
 	}
 	return p.name, f, true
 }

@@ -37,24 +37,33 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
 )
 
-// otherReporter is the import path of a package in this binary that reports
-// by itself, or empty. Only the linker sets it, with -X, where it links this
-// package into a program that does not import it.
-var otherReporter string
+// herokuReporter is the import path of a package in this binary that reports to
+// Heroku by itself, or empty; otlpReporter is that of one that sends the runtime's
+// metrics by OTLP. Only the linker sets them, with -X, where it links this package
+// into a program that does not import it.
+var herokuReporter, otlpReporter string
 
 // initTime is how long the init functions of a program are given to set
 // hmetrics.DefaultEndpoint where HEROKU_METRICS_URL is empty.
 const initTime = 5 * time.Second
 
-func init() { startIfOn(new([4]*byte), time.Now()) }
+func init() {
+	startIfOn(new([4]*byte), time.Now())
+	if reporter.OTLPIsOn() {
+		r, o := reporter.OTLP(reporter.FromEnvironment())
+		start(r, o, otlpReporter)
+	}
+}
 
-// startIfOn starts reporting if there is an endpoint. If there is none, an init
-// function that runs later may set one still. To look for that without a
+// startIfOn starts reporting to Heroku if there is an endpoint. If there is none,
+// an init function that runs later may set one still. To look for that without a
 // goroutine or a timer, the garbage collector is to call: it finds again unused.
 func startIfOn(again *[4]*byte, began time.Time) {
 	switch {
 	case defaultEndpoint() != "":
-		start()
+		o := reporter.FromEnvironment()
+		o.Endpoint = defaultEndpoint
+		start(&reporter.Heroku, o, herokuReporter)
 	case time.Since(began) < initTime:
 		runtime.SetFinalizer(again, func(again *[4]*byte) { startIfOn(again, began) })
 	}
@@ -66,39 +75,26 @@ func startIfOn(again *[4]*byte, began time.Time) {
 //go:norace
 func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
 
-func start() {
-	config, problems := reporter.FromEnvironment()
-	off := ""
-	switch {
-	case otherReporter != "":
-		off = "off: this program reports by itself, with " + otherReporter
-	case config.OnOneOffDyno() && !config.OneOff:
-		off = "off: " + config.Dyno + " is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too"
-	}
+func start(r *reporter.Reporter, o reporter.Options, other string) {
 	// Logging reads the time zone, which main may be about to set, so nothing
 	// is logged earlier than a first report.
 	began := time.Now()
-	if off != "" {
-		if config.Verbose {
-			time.AfterFunc(config.Interval, func() {
-				contain(func() error { config.Log(append(problems, off)...); return nil })
+	if other != "" {
+		o.Off = "this program reports by itself, with " + other
+	}
+	if o.Off != "" {
+		if o.Config.Verbose {
+			time.AfterFunc(o.Config.Interval, func() {
+				contain(func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil })
 			})
 		}
 		return
 	}
-	l := &logger{log: config.Log}
+	l := &logger{log: o.Config.Log}
+	o.Failed, o.Delivered = l.failed, l.delivered
 	go keepReporting(l, func() error {
-		err := reporter.Heroku.Run(context.Background(), reporter.Options{
-			Endpoint:  defaultEndpoint,
-			Config:    config,
-			Problems:  problems,
-			Failed:    l.failed,
-			Delivered: l.delivered,
-		})
-		if err == reporter.ErrUnset { // an init function made it so
-			return nil
-		}
-		time.Sleep(config.Interval - time.Since(began))
+		err := r.Run(context.Background(), o)
+		time.Sleep(o.Config.Interval - time.Since(began))
 		return err
 	}, time.Now, time.Sleep)
 }

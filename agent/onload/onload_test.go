@@ -26,8 +26,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
-// programs holds the program of testdata/isolation, built in three ways.
-var programs struct{ without, with, other string }
+// programs holds the program of testdata/isolation, built in four ways.
+var programs struct{ without, with, other, otherOTLP string }
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -49,7 +49,9 @@ func testMain(m *testing.M) int {
 	}
 	programs.without = build("without")
 	programs.with = build("with", "-tags=withagent")
-	programs.other = build("other", "-tags=withagent", "-ldflags=-X github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload.otherReporter=example.com/other")
+	const onload = "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload."
+	programs.other = build("other", "-tags=withagent", "-ldflags=-X "+onload+"herokuReporter=example.com/other")
+	programs.otherOTLP = build("otherotlp", "-tags=withagent", "-ldflags=-X "+onload+"otlpReporter=example.com/other")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -211,17 +213,21 @@ func TestOff(t *testing.T) {
 		{"heroku run", programs.with, "HEROKU_METRICS_URL=URL DYNO=run.1234", "[hmetrics] off: run.1234 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
 		{"release phase", programs.with, "HEROKU_METRICS_URL=URL DYNO=release.1", "[hmetrics] off: release.1 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
 		{"one-off badly set", programs.with, "HEROKU_METRICS_URL=URL DYNO=run.1 HMETRICS_ONE_OFF=perhaps", "[hmetrics] HMETRICS_ONE_OFF must be true or false: using false\n[hmetrics] off: run.1 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
+		{"OTLP without an endpoint", programs.with, "OTEL_EXPORTER_OTLP_ENDPOINT= OTEL_METRICS_EXPORTER=otlp", ""},
+		{"OTLP by gRPC", programs.with, "OTEL_EXPORTER_OTLP_ENDPOINT=URL OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "[hmetrics] OTLP: off: the protocol \"grpc\" is not supported: set OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf, and the endpoint to the port for that, usually 4318\n"},
+		{"OTLP, heroku run", programs.with, "OTEL_EXPORTER_OTLP_ENDPOINT=URL DYNO=run.1", "[hmetrics] OTLP: off: run.1 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
+		{"another reporter by OTLP", programs.otherOTLP, "OTEL_EXPORTER_OTLP_ENDPOINT=URL", "[hmetrics] OTLP: off: this program reports by itself, with example.com/other\n"},
 		{"another reporter", programs.other, "HEROKU_METRICS_URL=URL", "[hmetrics] off: this program reports by itself, with example.com/other\n"},
 	} {
 		c := c
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
-			env := strings.Fields(strings.Replace(c.env, "URL=URL", "URL="+s.URL("web.1"), 1))
+			env := strings.Fields(strings.ReplaceAll(c.env, "=URL", "="+s.URL("web.1")))
 			if _, stderr := run(t, c.exe, env...).end(); stderr != "" {
 				t.Errorf("wrote or ran %q", stderr)
 			}
-			p, said := run(t, c.exe, append(env, "HMETRICS_VERBOSE=1", "HMETRICS_INTERVAL=1s")...), ""
+			p, said := run(t, c.exe, append(env, "HMETRICS_VERBOSE=1", "HMETRICS_INTERVAL=1s", "OTEL_METRIC_EXPORT_INTERVAL=1000")...), ""
 			for i := strings.Count(c.verbose, "\n"); i > 0; i-- {
 				said += p.line() + "\n"
 			}
@@ -230,7 +236,7 @@ func TestOff(t *testing.T) {
 				t.Errorf("verbose: got %q, want %q", said, c.verbose)
 			}
 			s.Close()
-			if n := len(s.Reports()) + len(s.Rejected()); n != 0 {
+			if n := len(s.Reports()) + len(s.Exports()) + len(s.Rejected()); n != 0 {
 				t.Errorf("%d requests", n)
 			}
 		})
@@ -251,6 +257,81 @@ func TestDefaultEndpointOfALaterInitFunction(t *testing.T) {
 			wait(t, s, 1)
 			p.end()
 		})
+	}
+}
+
+// Each destination is one of its own: what one does takes nothing from the other,
+// and where one is off no goroutine is there for it.
+func TestTwoDestinations(t *testing.T) {
+	const heroku, otlp = "HEROKU_METRICS_URL=", "OTEL_EXPORTER_OTLP_ENDPOINT="
+	down := "http://127.0.0.1:1/0123456789"
+	for _, c := range []struct {
+		name, exe             string
+		heroku, otlp          string // where to; "up" is a server
+		goroutines            int    // of onload
+		herokuLine, otherLine string
+	}{
+		{"Heroku alone", programs.with, "up", "", 1, "[hmetrics] reporting", ""},
+		{"OTLP alone", programs.with, "", "up", 1, "", "[hmetrics] OTLP: reporting"},
+		{"both", programs.with, "up", "up", 2, "[hmetrics] reporting", "[hmetrics] OTLP: reporting"},
+		{"Heroku down", programs.with, down, "up", 2, "[hmetrics] error: reporting Go metrics to http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused (intervals pending: 1)", "[hmetrics] OTLP: reporting"},
+		{"OTLP down", programs.with, "up", down, 2, "[hmetrics] reporting", "[hmetrics] OTLP: error: reporting Go metrics to http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused (intervals pending: 1)"},
+		{"Heroku off", programs.other, "up", "up", 1, "[hmetrics] off: this program reports by itself, with example.com/other", "[hmetrics] OTLP: reporting"},
+		{"OTLP off", programs.otherOTLP, "up", "up", 1, "[hmetrics] reporting", "[hmetrics] OTLP: off: this program reports by itself, with example.com/other"},
+	} {
+		c := c
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t)
+			up := func(url string) string {
+				if url == "up" {
+					return s.URL("web.1")
+				}
+				return url
+			}
+			p := run(t, c.exe, heroku+up(c.heroku), otlp+up(c.otlp), "HMETRICS_INTERVAL=1s", "OTEL_METRIC_EXPORT_INTERVAL=1000", "HMETRICS_RETRIES=0", "HMETRICS_VERBOSE=1")
+			want := map[string]bool{c.herokuLine: true, c.otherLine: true}
+			delete(want, "")
+			for len(want) > 0 {
+				line := p.line()
+				if !want[line] {
+					t.Errorf("logged %q", line)
+				}
+				delete(want, line)
+			}
+			_, goroutines := p.end()
+			if n := strings.Count(goroutines, "agent/onload.keepReporting("); n != c.goroutines {
+				t.Errorf("%d goroutines of onload: %s", n, goroutines)
+			}
+			if n := len(s.Reports()); (n > 0) != (c.herokuLine == "[hmetrics] reporting") {
+				t.Errorf("%d reports", n)
+			}
+			if n := len(s.Exports()); (n > 0) != (c.otherLine == "[hmetrics] OTLP: reporting") {
+				t.Errorf("%d exports", n)
+			}
+			for _, r := range s.Rejected() {
+				t.Errorf("rejected: %s", r.Reason)
+			}
+		})
+	}
+}
+
+// Header values are credentials, and so are parts of the endpoint.
+func TestNoSecretOfOTLPIsLogged(t *testing.T) {
+	t.Parallel()
+	const token = "t0ken-of-sorts"
+	s := serve(t, endpoint.PartialSuccess(1, "no such tenant: "+token), endpoint.Raw("junk", "nothing-for:"+token[:8]+"\r\n\r\n"), endpoint.Status(401))
+	url := s.URL("web.1")
+	p := run(t, programs.with, "OTEL_EXPORTER_OTLP_ENDPOINT="+url, "OTEL_METRIC_EXPORT_INTERVAL=1000", "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20"+token, "OTEL_EXPORTER_OTLP_COMPRESSION=gzip", "HMETRICS_RETRIES=0", "HMETRICS_VERBOSE=1")
+	for _, want := range []string{`rejected 1 data points: "no such tenant:`, "malformed", "401 Unauthorized", "reporting"} {
+		line := p.line()
+		if !strings.Contains(line, want) || strings.Contains(line, token[:6]) || strings.Contains(line, url[strings.LastIndex(url, "/"):]) {
+			t.Errorf("logged %q, want %q", line, want)
+		}
+	}
+	p.end()
+	if e := s.Exports(); len(e) == 0 || !e[0].Gzip {
+		t.Errorf("got %d exports, or they are not compressed", len(e))
 	}
 }
 

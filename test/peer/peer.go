@@ -33,7 +33,8 @@ type (
 	}
 	sample struct {
 		totals
-		heapBytes, stackBytes, heapObjects, gcGoal, goroutines uint64
+		gauges     [4]uint64
+		goroutines uint64
 	}
 	sampler struct {
 		read [4]metrics.Sample

@@ -9,21 +9,21 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// Config holds the settings of the agent.
+// Config holds the settings that both destinations have.
 type Config struct {
 	Interval time.Duration // between two reports
 	Timeout  time.Duration // of one HTTP attempt
 	Retries  int           // attempts after the first within one interval
-	OneOff   bool          // report from one-off dynos too
 	Verbose  bool          // log to the standard logger
-	Dyno     string        // the name of this dyno, such as web.1; empty elsewhere
+	Prefix   string        // of what is logged
 }
 
-// FromEnvironment reads the settings from the environment. A variable with a
-// value that will not do counts as not set, and one line about it is returned.
-func FromEnvironment() (c Config, problems []string) {
-	c = Config{Interval: 20 * time.Second, Timeout: 10 * time.Second, Retries: 3}
+// FromEnvironment returns the options that the environment sets. A variable with
+// a value that will not do counts as not set, and is a problem.
+func FromEnvironment() (o Options) {
+	c := Config{Interval: 20 * time.Second, Timeout: 10 * time.Second, Retries: 3}
 	standard := c
+	oneOff, dyno := false, ""
 	// envconfig stops at the first value that does not parse, so each variable
 	// is a specification of its own.
 	parses := func(spec interface{}) bool {
@@ -31,7 +31,7 @@ func FromEnvironment() (c Config, problems []string) {
 		return !failed || e.Value == ""
 	}
 	bad := func(name, accepts string, standard interface{}) {
-		problems = append(problems, fmt.Sprintf("HMETRICS_%s must be %s: using %v", name, accepts, standard))
+		o.Problems = append(o.Problems, fmt.Sprintf("HMETRICS_%s must be %s: using %v", name, accepts, standard))
 	}
 	if !parses(&struct{ Interval *time.Duration }{&c.Interval}) || c.Interval < time.Second {
 		c.Interval = standard.Interval
@@ -46,25 +46,24 @@ func FromEnvironment() (c Config, problems []string) {
 		c.Retries = standard.Retries
 		bad("RETRIES", "a whole number from 0 up", c.Retries)
 	}
-	if !parses(&struct{ One_Off *bool }{&c.OneOff}) {
-		bad("ONE_OFF", "true or false", c.OneOff)
+	if !parses(&struct{ One_Off *bool }{&oneOff}) {
+		bad("ONE_OFF", "true or false", oneOff)
 	}
 	parses(&struct{ Verbose *bool }{&c.Verbose})
-	_ = envconfig.Process("", &struct{ Dyno *string }{&c.Dyno})
-	return c, problems
+	_ = envconfig.Process("", &struct{ Dyno *string }{&dyno})
+	// Those of heroku run and of the release phase.
+	if !oneOff && (strings.HasPrefix(dyno, "run.") || strings.HasPrefix(dyno, "release.")) {
+		o.Off = dyno + " is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too"
+	}
+	o.Config = c
+	return o
 }
 
 // Log logs lines to the standard logger, if it is to be verbose.
 func (c Config) Log(lines ...string) {
 	if c.Verbose {
 		for _, line := range lines {
-			log.Print("[hmetrics] " + line)
+			log.Print("[hmetrics] " + c.Prefix + line)
 		}
 	}
-}
-
-// OnOneOffDyno says whether this is a dyno of heroku run or of the release
-// phase.
-func (c Config) OnOneOffDyno() bool {
-	return strings.HasPrefix(c.Dyno, "run.") || strings.HasPrefix(c.Dyno, "release.")
 }

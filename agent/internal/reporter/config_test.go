@@ -22,18 +22,23 @@ func environment(t *testing.T, set ...string) {
 	}
 }
 
+func fromEnvironment() (Config, []string) {
+	o := FromEnvironment()
+	return o.Config, o.Problems
+}
+
 func TestDefaults(t *testing.T) {
 	environment(t)
 	want := Config{Interval: 20 * time.Second, Timeout: 10 * time.Second, Retries: 3}
-	if got, problems := FromEnvironment(); got != want || len(problems) != 0 {
+	if got, problems := fromEnvironment(); got != want || len(problems) != 0 {
 		t.Errorf("got %+v, %q", got, problems)
 	}
 }
 
 func TestSettings(t *testing.T) {
 	environment(t, "HMETRICS_INTERVAL=1m30s", "HMETRICS_TIMEOUT=2s", "HMETRICS_RETRIES=0", "HMETRICS_ONE_OFF=1", "HMETRICS_VERBOSE=T", "DYNO=web.1")
-	want := Config{90 * time.Second, 2 * time.Second, 0, true, true, "web.1"}
-	if got, problems := FromEnvironment(); got != want || len(problems) != 0 {
+	want := Config{Interval: 90 * time.Second, Timeout: 2 * time.Second, Verbose: true}
+	if got, problems := fromEnvironment(); got != want || len(problems) != 0 {
 		t.Errorf("got %+v, %q", got, problems)
 	}
 }
@@ -51,7 +56,7 @@ func TestABadValueMeansTheDefaultAndOneLine(t *testing.T) {
 		{"HMETRICS_ONE_OFF=maybe", "true or false"},
 	} {
 		environment(t, c.set)
-		got, problems := FromEnvironment()
+		got, problems := fromEnvironment()
 		if got != def {
 			t.Errorf("%s: got %+v", c.set, got)
 		}
@@ -65,8 +70,8 @@ func TestABadValueMeansTheDefaultAndOneLine(t *testing.T) {
 // A bad value of one variable does not keep the others from being read.
 func TestBadAndGoodValues(t *testing.T) {
 	environment(t, "HMETRICS_INTERVAL=x", "HMETRICS_TIMEOUT=y", "HMETRICS_RETRIES=5", "HMETRICS_VERBOSE=true")
-	got, problems := FromEnvironment()
-	if want := (Config{20 * time.Second, 10 * time.Second, 5, false, true, ""}); got != want || len(problems) != 2 {
+	got, problems := fromEnvironment()
+	if want := (Config{Interval: 20 * time.Second, Timeout: 10 * time.Second, Retries: 5, Verbose: true}); got != want || len(problems) != 2 {
 		t.Errorf("got %+v, %q", got, problems)
 	}
 }
@@ -74,15 +79,20 @@ func TestBadAndGoodValues(t *testing.T) {
 func TestAnEmptyValueCountsAsNotSet(t *testing.T) {
 	environment(t, "HMETRICS_INTERVAL=", "HMETRICS_TIMEOUT=", "HMETRICS_RETRIES=", "HMETRICS_ONE_OFF=", "HMETRICS_VERBOSE=", "DYNO=")
 	want := Config{Interval: 20 * time.Second, Timeout: 10 * time.Second, Retries: 3}
-	if got, problems := FromEnvironment(); got != want || len(problems) != 0 {
+	if got, problems := fromEnvironment(); got != want || len(problems) != 0 {
 		t.Errorf("got %+v, %q", got, problems)
 	}
 }
 
 func TestOneOffDynos(t *testing.T) {
 	for dyno, want := range map[string]bool{"run.1234": true, "release.5": true, "web.1": false, "runner.1": false, "": false, "worker.2": false} {
-		if got := (Config{Dyno: dyno}).OnOneOffDyno(); got != want {
-			t.Errorf("%q: %v", dyno, got)
+		environment(t, "DYNO="+dyno)
+		if off := FromEnvironment().Off; (off != "") != want {
+			t.Errorf("%q: %q", dyno, off)
+		}
+		environment(t, "DYNO="+dyno, "HMETRICS_ONE_OFF=1")
+		if off := FromEnvironment().Off; off != "" {
+			t.Errorf("%q: %q", dyno, off)
 		}
 	}
 }
@@ -98,7 +108,7 @@ func FuzzConfig(f *testing.F) {
 			}
 			t.Setenv(settings[i], v)
 		}
-		c, problems := FromEnvironment()
+		c, problems := fromEnvironment()
 		if c.Interval < time.Second || c.Timeout < 100*time.Millisecond || c.Retries < 0 {
 			t.Errorf("got %+v", c)
 		}

@@ -36,10 +36,7 @@ type delivery struct {
 	answer    []byte          // its body
 }
 
-func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config, e edges) *delivery {
-	if e.transport == nil {
-		e.transport = newTransport(c.Timeout)
-	}
+func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config, e *edges) *delivery {
 	d := &delivery{transport: e.transport, endpoint: endpoint, format: f, attempts: attempts, timeout: c.Timeout}
 	d.client = &retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: d, CheckRedirect: checkRedirect},
@@ -50,11 +47,7 @@ func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config
 		// Random, so that clients which failed together do not come back
 		// together.
 		Backoff: func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
-			wait := retryablehttp.DefaultBackoff(least, most, attempt, resp)
-			if wait < least { // by a Retry-After
-				wait = least
-			}
-			return wait + time.Duration(e.random()*float64(least))
+			return retryablehttp.DefaultBackoff(least, most, attempt, resp) + time.Duration(e.random()*float64(least))
 		},
 	}
 	return d

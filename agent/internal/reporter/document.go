@@ -34,19 +34,12 @@ func (h *heroku) delivered([]byte) error {
 // appendDocument appends the report of s to buf: counters as they grew since
 // acked, gauges as they are.
 func appendDocument(buf []byte, s sample, acked totals) []byte {
-	buf = append(buf, `{"counters":{"go.gc.collections":`...)
-	buf = strconv.AppendUint(buf, uint64(s.collections-acked.collections), 10)
-	buf = append(buf, `,"go.gc.pause.ns":`...)
-	buf = strconv.AppendUint(buf, s.pauseNS-acked.pauseNS, 10)
-	buf = append(buf, `},"gauges":{"go.memory.heap.bytes":`...)
-	buf = strconv.AppendUint(buf, s.heapBytes, 10)
-	buf = append(buf, `,"go.memory.stack.bytes":`...)
-	buf = strconv.AppendUint(buf, s.stackBytes, 10)
-	buf = append(buf, `,"go.memory.heap.objects":`...)
-	buf = strconv.AppendUint(buf, s.heapObjects, 10)
-	buf = append(buf, `,"go.gc.goal":`...)
-	buf = strconv.AppendUint(buf, s.gcGoal, 10)
-	buf = append(buf, `,"go.routines":`...)
-	buf = strconv.AppendUint(buf, s.goroutines, 10)
+	number := func(before string, n uint64) { buf = strconv.AppendUint(append(buf, before...), n, 10) }
+	number(`{"counters":{"go.gc.collections":`, uint64(s.collections-acked.collections))
+	number(`,"go.gc.pause.ns":`, s.pauseNS-acked.pauseNS)
+	for i, n := range s.gauges {
+		number(gauges[i].before, n)
+	}
+	number(`,"go.routines":`, s.goroutines)
 	return append(buf, "}}"...)
 }

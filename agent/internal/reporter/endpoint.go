@@ -43,16 +43,12 @@ type failure struct {
 func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.cause }
 
-func newFailure(endpoint *url.URL, err error) error {
+func newFailure(endpoint *url.URL, others secrets, err error) error {
 	// A *url.Error is but the URL and what happened.
-	for {
-		u, ok := err.(*url.Error)
-		if !ok {
-			break
-		}
+	for u, ok := err.(*url.Error); ok; u, ok = err.(*url.Error) {
 		err = u.Err
 	}
-	s := newSecrets(endpoint)
+	s := append(newSecrets(endpoint), others...)
 	f := &failure{text: "reporting Go metrics to " + endpoint.Scheme + "://" + endpoint.Host + ": " + s.scrub(err.Error())}
 	for f.cause = err; f.cause != nil && s.scrub(f.cause.Error()) != f.cause.Error(); {
 		f.cause = errors.Unwrap(f.cause)
@@ -84,7 +80,7 @@ const telling, tooShort = 6, 4
 // the target of a redirect a path. It also takes out this side's address of a
 // connection, since that makes another text of the same failure.
 func (s secrets) scrub(text string) string {
-	hidden := make([]bool, len(text))
+	shown := []byte(text)
 	for _, secret := range s {
 		n := len(secret)
 		if n > telling {
@@ -92,19 +88,14 @@ func (s secrets) scrub(text string) string {
 		}
 		for i := 0; n >= tooShort && i+n <= len(text); i++ {
 			for j := i; j < i+n && strings.Contains(secret, text[i:i+n]); j++ {
-				hidden[j] = true
+				shown[j] = 0
 			}
 		}
 	}
-	var b strings.Builder
-	for i := range hidden {
-		if !hidden[i] {
-			b.WriteByte(text[i])
-		} else if i == 0 || !hidden[i-1] {
-			b.WriteString("…")
-		}
+	for text = string(shown); strings.Contains(text, "\x00\x00"); {
+		text = strings.ReplaceAll(text, "\x00\x00", "\x00")
 	}
-	text = b.String()
+	text = strings.ReplaceAll(text, "\x00", "…")
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'`<>", r) }) {
 		if i := strings.Index(word, "://"); i >= 0 {
 			text = strings.Replace(text, word, word[:i]+"://…", 1)

@@ -57,7 +57,7 @@ func TestScrub(t *testing.T) {
 func TestFailureWraps(t *testing.T) {
 	u, _ := parseEndpoint("https://example.com/0123456789")
 	clean := errors.New("clean")
-	err := newFailure(u, &url.Error{Op: "Post", URL: u.String(), Err: fmt.Errorf("at /0123456789: %w", fmt.Errorf("once: %w", clean))})
+	err := newFailure(u, nil, &url.Error{Op: "Post", URL: u.String(), Err: fmt.Errorf("at /0123456789: %w", fmt.Errorf("once: %w", clean))})
 	if !errors.Is(err, clean) {
 		t.Error("the cause is gone")
 	}
@@ -67,7 +67,7 @@ func TestFailureWraps(t *testing.T) {
 	if got := errors.Unwrap(err).Error(); got != "once: clean" {
 		t.Errorf("wraps %q", got)
 	}
-	if !errors.Is(newFailure(u, &url.Error{Err: context.DeadlineExceeded}), context.DeadlineExceeded) {
+	if !errors.Is(newFailure(u, nil, &url.Error{Err: context.DeadlineExceeded}), context.DeadlineExceeded) {
 		t.Error("the deadline is gone")
 	}
 }
@@ -88,7 +88,7 @@ func FuzzEndpoint(f *testing.F) {
 			}
 			return
 		}
-		d := newDelivery(context.Background(), u, &heroku{}, Config{Interval: time.Second, Timeout: time.Second}, edges{
+		d := newDelivery(context.Background(), u, &heroku{}, Config{Interval: time.Second, Timeout: time.Second}, &edges{
 			transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				return nil, fmt.Errorf("%s %s %s %s %q", r.URL, r.URL.Path, r.URL.RequestURI(), r.URL.User, r.URL.Query())
 			}),
@@ -98,7 +98,7 @@ func FuzzEndpoint(f *testing.F) {
 		if err == nil {
 			t.Fatal("no failure")
 		}
-		text := strings.TrimPrefix(newFailure(u, err).Error(), "reporting Go metrics to "+u.Scheme+"://"+u.Host)
+		text := strings.TrimPrefix(newFailure(u, nil, err).Error(), "reporting Go metrics to "+u.Scheme+"://"+u.Host)
 		secrets := []string{u.Path, u.RawQuery}
 		if p, ok := u.User.Password(); ok {
 			secrets = append(secrets, p, u.User.Username())

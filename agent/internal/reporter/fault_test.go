@@ -3,6 +3,7 @@ package reporter
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -21,6 +22,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sort"
 	"strings"
 	"sync"
 	"testing"
@@ -49,11 +51,14 @@ type faultCase struct {
 	says     string        // what one of the failures says
 	requests int           // the endpoint sees at least so many
 	pause    time.Duration // the least between the first two of them
+	only5xx  bool          // by OTLP such an answer is no reason for another attempt
+	otlp     bool          // for OTLP only
 }
 
 // world is what a faultCase's setup may change.
 type world struct {
 	t         *testing.T
+	url       func(_ *endpoint.Server, process string) string
 	options   endpoint.Options
 	transport *http.Transport
 	roundTrip http.RoundTripper  // used in place of transport
@@ -94,8 +99,8 @@ var faultCases = []faultCase{
 	{name: "reset after the request was read", faults: always(3, endpoint.ResetRead()), failed: 1, says: "reset", requests: 4},
 	{name: "connection closed without an answer", faults: always(1, endpoint.Raw("", "")), requests: 2},
 
-	{name: "500 burst within the interval", faults: always(2, endpoint.Status(500)), requests: 3},
-	{name: "500 burst of 3 intervals", faults: always(9, endpoint.Status(500)), failed: 3, says: ": the endpoint answered 500 Internal Server Error", requests: 10},
+	{name: "500 burst within the interval", only5xx: true, faults: always(2, endpoint.Status(500)), requests: 3},
+	{name: "500 burst of 3 intervals", only5xx: true, faults: always(9, endpoint.Status(500)), failed: 3, says: ": the endpoint answered 500 Internal Server Error", requests: 10},
 	{name: "502 burst of 2 intervals", faults: always(6, endpoint.Status(502)), failed: 2, says: "502", requests: 7},
 	{name: "503 burst of 2 intervals", faults: always(6, endpoint.Status(503)), failed: 2, says: "503", requests: 7},
 	{name: "503, no retries", noRetry: true, faults: always(2, endpoint.Status(503)), failed: 2, says: ": the endpoint answered 503", requests: 3},
@@ -151,6 +156,8 @@ var faultCases = []faultCase{
 	{name: "proxy that refuses", setup: refusingProxy, failed: 1, says: "Forbidden"},
 	{name: "proxy that is not there", setup: absentProxy, failed: 1, says: "proxyconnect"},
 
+	{name: "partial success", otlp: true, faults: always(1, endpoint.PartialSuccess(3, "of a sort")), failed: 1, says: `rejected 3 data points: "of a sort"`},
+
 	{name: "panic of the agent", setup: func(w *world) func() {
 		var once sync.Once
 		w.roundTrip = roundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -161,10 +168,15 @@ var faultCases = []faultCase{
 	}, failed: 1, says: "provoked"},
 }
 
-// TestFaults proves of each fault that no count is lost or doubled by it and
-// that neither an error nor a panic's text holds a secret of the URL, and
-// prints what it saw.
+// TestFaults proves of each fault, for each destination, that no count is lost or
+// doubled by it and that neither an error nor a panic's text holds a secret of the
+// URL, and prints what it saw.
 func TestFaults(t *testing.T) {
+	t.Run("Heroku", func(t *testing.T) { testFaults(t, false) })
+	t.Run("OTLP", func(t *testing.T) { testFaults(t, true) })
+}
+
+func testFaults(t *testing.T, otlp bool) {
 	type row struct {
 		name                                      string
 		requests, failed, accepted, lost, doubled int64
@@ -173,16 +185,19 @@ func TestFaults(t *testing.T) {
 	t.Run("", func(t *testing.T) {
 		for i := range faultCases {
 			i, c := i, faultCases[i]
+			if c.otlp && !otlp {
+				continue
+			}
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				o := c.run(t)
+				o := c.run(t, otlp)
 				rows[i] = row{c.name, int64(o.requests), int64(len(o.failures)), int64(o.accepted), o.lost, o.doubled}
 			})
 		}
 	})
 	var table bytes.Buffer
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "injected\trequests\tfailed reports\taccepted reports\tcollections lost\tdoubled")
+	fmt.Fprintf(w, "%s\trequests\tfailed reports\taccepted reports\tcollections lost\tdoubled\n", strings.Split(t.Name(), "/")[1])
 	for _, r := range rows {
 		if r.name != "" {
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\n", r.name, r.requests, r.failed, r.accepted, r.lost, r.doubled)
@@ -198,7 +213,7 @@ type outcome struct {
 	failures           []error
 }
 
-func (c faultCase) run(t *testing.T) outcome {
+func (c faultCase) run(t *testing.T, otlp bool) outcome {
 	config := Config{Interval: 900 * time.Millisecond, Timeout: 250 * time.Millisecond, Retries: 2}
 	if c.interval != 0 {
 		config.Interval = c.interval
@@ -210,7 +225,14 @@ func (c faultCase) run(t *testing.T) outcome {
 		c.reports = 2
 	}
 
-	w := &world{t: t, transport: newTransport(config.Timeout)}
+	if otlp && c.only5xx {
+		c.failed, c.requests = 2, 3
+	}
+
+	w := &world{t: t, transport: newTransport(config.Timeout), url: (*endpoint.Server).URL}
+	if otlp {
+		w.url = (*endpoint.Server).OTLPURL
+	}
 	w.transport.Proxy = nil
 	var (
 		o       outcome
@@ -243,9 +265,9 @@ func (c faultCase) run(t *testing.T) outcome {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	url = withSecrets(t, server.URL("web.1"), w.host)
+	url = withSecrets(t, w.url(server, "web.1"), w.host)
 	if c.faults != nil {
-		fs := c.faults(url, server.URL("other"))
+		fs := c.faults(url, w.url(server, "other"))
 		mu.Lock()
 		script = endpoint.Script(fs...)
 		mu.Unlock()
@@ -257,6 +279,12 @@ func (c faultCase) run(t *testing.T) outcome {
 	defer stop()
 	var h heroku
 	r := Reporter{format: &h}
+	if otlp {
+		f := newOTLPFormat()
+		f.gzip = gzip.NewWriter(nil)
+		f.requests.Set("Content-Encoding", "gzip")
+		r.format = f
+	}
 	var transport http.RoundTripper = w.transport
 	if w.roundTrip != nil {
 		transport = w.roundTrip
@@ -264,7 +292,7 @@ func (c faultCase) run(t *testing.T) outcome {
 	options := Options{
 		Endpoint: func() string { return url },
 		Config:   config,
-		edges:    edges{transport: transport, random: func() float64 { return 0 }},
+		edges:    &edges{transport: transport, random: func() float64 { return 0 }},
 		Failed: func(err error) error {
 			runtime.GC() // something to be lost
 			mu.Lock()
@@ -280,7 +308,15 @@ func (c faultCase) run(t *testing.T) outcome {
 	runtime.GC()
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx, options) }()
-	if _, err := server.Wait(patience, c.reports); err != nil {
+	wait := func() (err error) {
+		if otlp {
+			_, err = server.WaitExports(patience, c.reports)
+		} else {
+			_, err = server.Wait(patience, c.reports)
+		}
+		return err
+	}
+	if err := wait(); err != nil {
 		cancel()
 		<-done
 		t.Fatalf("%v; failures: %v; rejected: %v", err, o.failures, server.Rejected())
@@ -298,12 +334,23 @@ func (c faultCase) run(t *testing.T) outcome {
 	server.Close()
 
 	var sum, pause float64
+	var exports []endpoint.Export
 	for _, s := range append(w.others, server) {
 		for _, report := range s.Reports() {
 			sum += report.Collections
 			pause += report.PauseNS
 			o.accepted++
 		}
+		exports = append(exports, s.Exports()...)
+	}
+	sort.Slice(exports, func(i, j int) bool { return exports[i].Time.Before(exports[j].Time) })
+	for _, e := range exports {
+		total := e.Values["go.memory.gc.cycles"]
+		if total < sum {
+			t.Errorf("the total went from %v to %v", sum, total)
+		}
+		sum = total
+		o.accepted++
 	}
 	if lost := before - int64(sum); lost > 0 {
 		o.lost = lost
@@ -311,7 +358,7 @@ func (c faultCase) run(t *testing.T) outcome {
 	if doubled := int64(sum) - after; doubled > 0 {
 		o.doubled = doubled
 	}
-	if o.lost != 0 || o.doubled != 0 || uint32(sum) != h.acked.collections || uint64(pause) != h.acked.pauseNS {
+	if o.lost != 0 || o.doubled != 0 || !otlp && (uint32(sum) != h.acked.collections || uint64(pause) != h.acked.pauseNS) {
 		t.Errorf("the reports say %v collections, %v ns; the process had %d to %d, the reporter thinks %+v acknowledged", sum, pause, before, after, h.acked)
 	}
 	if rejected := server.Rejected(); len(rejected) > 0 {
@@ -521,7 +568,7 @@ func upgrade(w *world) func() {
 			return endpoint.Fault{}
 		}
 		return endpoint.Fault{Serve: func(rw http.ResponseWriter, req *http.Request) {
-			rw.Header().Set("Location", secure.URL("web.1"))
+			rw.Header().Set("Location", w.url(secure, "web.1"))
 			rw.WriteHeader(308)
 		}}
 	}

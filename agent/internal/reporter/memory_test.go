@@ -72,7 +72,7 @@ func reportAndMeasure(url string) {
 		go (&Reporter{format: &heroku{}}).Run(context.Background(), Options{
 			Endpoint: func() string { return url },
 			Config:   Config{Interval: 2 * time.Second, Timeout: 2 * time.Second},
-			edges:    edges{random: func() float64 { return 0 }},
+			edges:    &edges{newTransport(2 * time.Second), func() float64 { return 0 }},
 		})
 	}
 	io.Copy(io.Discard, os.Stdin)

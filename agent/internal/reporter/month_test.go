@@ -96,7 +96,7 @@ func TestAMonth(t *testing.T) {
 				Endpoint: func() string { return target },
 				Config:   standard,
 				Failed:   func(error) error { failures++; return nil },
-				edges:    edges{transport: transport, random: draw.Float64},
+				edges:    &edges{transport: transport, random: draw.Float64},
 			})
 			cancel()
 			if err != nil {

@@ -40,18 +40,23 @@ type Options struct {
 	Endpoint func() string
 	Config   Config
 
+	// Off is why there is to be no report from here, or empty. Run does not
+	// look at it.
+	Off string
 	// Problems are logged before the first report.
 	Problems []string
+	// Secrets are kept out of errors, as parts of the endpoint are.
+	Secrets []string
 	// Failed hears of every report that failed, one at a time. If it returns
 	// an error, reporting ends. It may be nil.
 	Failed func(error) error
 	// Delivered hears of every report that was acknowledged. It may be nil.
 	Delivered func()
 
-	edges edges
+	edges *edges // nil: the real ones
 }
 
-// edges are where a run meets the world. The zero value is the real one.
+// edges are where a run meets the world.
 type edges struct {
 	transport http.RoundTripper
 	random    func() float64 // in [0,1)
@@ -59,10 +64,11 @@ type edges struct {
 
 // A Reporter reports in at most one run at a time.
 type Reporter struct {
-	mu      sync.Mutex
-	current *turn
+	format format // used only by the run that reports
 
-	format format // used only by the run whose turn it is
+	mu   sync.Mutex
+	ctx  context.Context // of that run
+	over chan struct{}   // closed when it ends; nil while there is none
 }
 
 // A format is what a destination is sent. An implementation keeps, from one run
@@ -79,44 +85,35 @@ type format interface {
 	delivered(answer []byte) error
 }
 
-type turn struct {
-	ctx  context.Context
-	over chan struct{}
-}
-
-// enter waits for the turn of a run that was canceled to be over, and refuses
-// to wait for any other. Only if there is no other it returns invalid, if that
-// is an error. If ctx ends first, it returns no turn.
-func (r *Reporter) enter(ctx context.Context, invalid error) (*turn, error) {
-	for {
-		r.mu.Lock()
-		before := r.current
-		running := before != nil && before.ctx.Err() == nil
-		if before == nil && invalid == nil && ctx.Err() == nil {
-			r.current = &turn{ctx: ctx, over: make(chan struct{})}
-			defer r.mu.Unlock()
-			return r.current, nil
-		}
-		r.mu.Unlock()
-		switch {
-		case running:
-			return nil, ErrRunning
-		case invalid != nil || ctx.Err() != nil:
-			return nil, invalid
-		}
-		select {
-		case <-before.over:
-		case <-ctx.Done():
-			return nil, nil
-		}
-	}
-}
-
-func (r *Reporter) leave(t *turn) {
+// enter waits for the end of a run that was canceled, and refuses to wait for any
+// other. Only if there is none it returns invalid, if that is an error. If ctx
+// ends first, there is no function to leave with.
+func (r *Reporter) enter(ctx context.Context, invalid error) (leave func(), _ error) {
 	r.mu.Lock()
-	r.current = nil
-	r.mu.Unlock()
-	close(t.over)
+	defer r.mu.Unlock()
+	for r.over != nil && r.ctx.Err() != nil && invalid == nil && ctx.Err() == nil {
+		over := r.over
+		r.mu.Unlock()
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+		r.mu.Lock()
+	}
+	switch {
+	case r.over != nil && r.ctx.Err() == nil:
+		return nil, ErrRunning
+	case invalid != nil || ctx.Err() != nil:
+		return nil, invalid
+	}
+	over := make(chan struct{})
+	r.ctx, r.over = ctx, over
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.over = nil
+		close(over)
+	}, nil
 }
 
 // Run reports until ctx is canceled, then makes one last attempt to deliver
@@ -126,19 +123,19 @@ func (r *Reporter) leave(t *turn) {
 // contained.
 func (r *Reporter) Run(ctx context.Context, o Options) error {
 	endpoint, err := parseEndpoint(o.Endpoint())
-	mine, err := r.enter(ctx, err)
-	if mine == nil {
+	leave, err := r.enter(ctx, err)
+	if leave == nil {
 		return err
 	}
-	defer r.leave(mine)
+	defer leave()
 
 	attempts, cutOff := outlive(ctx)
 	defer cutOff()
-	edges := o.edges
-	if edges.random == nil {
-		edges.random = random
+	e := o.edges
+	if e == nil {
+		e = &edges{newTransport(o.Config.Timeout), random}
 	}
-	due := newSchedule(time.Now(), o.Config.Interval, edges.random())
+	due := newSchedule(time.Now(), o.Config.Interval, e.random())
 	timer := time.NewTimer(due.wait(time.Now()))
 	defer timer.Stop()
 	var d *delivery
@@ -155,7 +152,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 			if endpoint, err = parseEndpoint(o.Endpoint()); err != nil {
 				return err
 			}
-			d = newDelivery(attempts, endpoint, r.format, o.Config, edges)
+			d = newDelivery(attempts, endpoint, r.format, o.Config, e)
 			defer d.CloseIdleConnections()
 		}
 		last := ctx.Err() != nil
@@ -164,7 +161,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 		case err == nil && o.Delivered != nil:
 			o.Delivered()
 		case err != nil && o.Failed != nil:
-			last = o.Failed(newFailure(endpoint, err)) != nil || last
+			last = o.Failed(newFailure(endpoint, o.Secrets, err)) != nil || last
 		}
 		if last {
 			return nil

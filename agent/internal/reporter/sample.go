@@ -13,48 +13,47 @@ type totals struct {
 	pauseNS     uint64
 }
 
+// gauges are the metrics of package runtime/metrics that are reported, beside the
+// fields of runtime.MemStats that they equal, each with what is in front of it in
+// a document.
+var gauges = [...]struct{ source, before string }{
+	{"/memory/classes/heap/objects:bytes", `},"gauges":{"go.memory.heap.bytes":`}, // Alloc
+	{"/memory/classes/heap/stacks:bytes", `,"go.memory.stack.bytes":`},            // StackInuse
+	{"/gc/heap/objects:objects", `,"go.memory.heap.objects":`},                    // Mallocs - Frees
+	{"/gc/heap/goal:bytes", `,"go.gc.goal":`},                                     // NextGC
+}
+
 // A sample is what the runtime says at one moment.
 type sample struct {
 	totals
-	heapBytes, stackBytes, heapObjects, gcGoal, goroutines uint64
+	gauges     [len(gauges)]uint64
+	goroutines uint64
 }
 
 // A sampler takes samples without stopping the world and, after the first,
-// without allocating. The zero value is ready. runtime.ReadMemStats, which has the same figures, stops
-// the world each time. The number of collections and their pauses come from
-// debug.ReadGCStats because runtime/metrics has pauses as histograms only.
+// without allocating. The zero value is ready. runtime.ReadMemStats, which has
+// the same figures, stops the world each time. The number of collections and
+// their pauses come from debug.ReadGCStats because runtime/metrics has pauses as
+// histograms only.
 type sampler struct {
-	read [len(sampled)]metrics.Sample
+	read [len(gauges)]metrics.Sample
 	gc   debug.GCStats // its slices are used again by each ReadGCStats
 }
 
-// sampled are the metrics that sample reads, in its order, beside the fields
-// of runtime.MemStats that they equal.
-var sampled = [...]string{
-	"/memory/classes/heap/objects:bytes", // Alloc
-	"/memory/classes/heap/stacks:bytes",  // StackInuse
-	"/gc/heap/objects:objects",           // Mallocs - Frees
-	"/gc/heap/goal:bytes",                // NextGC
-}
-
-func (s *sampler) sample() (sample, error) {
-	for i, name := range sampled {
-		s.read[i].Name = name
+func (s *sampler) sample() (now sample, _ error) {
+	for i := range gauges {
+		s.read[i].Name = gauges[i].source
 	}
 	metrics.Read(s.read[:])
-	for i := range s.read {
+	for i, r := range s.read {
 		// A Go release may drop a metric; Uint64 would panic.
-		if s.read[i].Value.Kind() != metrics.KindUint64 {
-			return sample{}, fmt.Errorf("sampling: runtime/metrics of %s has no number %s", runtime.Version(), s.read[i].Name)
+		if r.Value.Kind() != metrics.KindUint64 {
+			return now, fmt.Errorf("sampling: runtime/metrics of %s has no number %s", runtime.Version(), r.Name)
 		}
+		now.gauges[i] = r.Value.Uint64()
 	}
 	debug.ReadGCStats(&s.gc)
-	return sample{
-		totals:      totals{uint32(s.gc.NumGC), uint64(s.gc.PauseTotal)},
-		heapBytes:   s.read[0].Value.Uint64(),
-		stackBytes:  s.read[1].Value.Uint64(),
-		heapObjects: s.read[2].Value.Uint64(),
-		gcGoal:      s.read[3].Value.Uint64(),
-		goroutines:  uint64(runtime.NumGoroutine()),
-	}, nil
+	now.totals = totals{uint32(s.gc.NumGC), uint64(s.gc.PauseTotal)}
+	now.goroutines = uint64(runtime.NumGoroutine())
+	return now, nil
 }

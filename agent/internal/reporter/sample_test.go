@@ -45,10 +45,10 @@ func TestSampleEqualsMemStats(t *testing.T) {
 		name      string
 		got, want uint64
 	}{
-		{"heap bytes", got.heapBytes, m.Alloc},
-		{"stack bytes", got.stackBytes, m.StackInuse},
-		{"heap objects", got.heapObjects, m.Mallocs - m.Frees},
-		{"GC goal", got.gcGoal, m.NextGC},
+		{"heap bytes", got.gauges[0], m.Alloc},
+		{"stack bytes", got.gauges[1], m.StackInuse},
+		{"heap objects", got.gauges[2], m.Mallocs - m.Frees},
+		{"GC goal", got.gauges[3], m.NextGC},
 	} {
 		if f.want == 0 || math.Abs(float64(f.got)-float64(f.want)) > float64(f.want)/100 {
 			t.Errorf("%s: %d, MemStats %d", f.name, f.got, f.want)
@@ -68,8 +68,8 @@ func TestSamplingDoesNotAllocate(t *testing.T) {
 
 // A Go release that drops a metric must not make the agent panic or lie.
 func TestAMetricThatIsGone(t *testing.T) {
-	defer func(name string) { sampled[1] = name }(sampled[1])
-	sampled[1] = "/no/such:metric"
+	defer func(name string) { gauges[1].source = name }(gauges[1].source)
+	gauges[1].source = "/no/such:metric"
 	var s sampler
 	if _, err := s.sample(); err == nil || !strings.Contains(err.Error(), "/no/such:metric") {
 		t.Errorf("got %v", err)
@@ -77,7 +77,7 @@ func TestAMetricThatIsGone(t *testing.T) {
 }
 
 func TestDocument(t *testing.T) {
-	s := sample{totals{7, 1000}, 1, 2, 3, 4, 5}
+	s := sample{totals{7, 1000}, [4]uint64{1, 2, 3, 4}, 5}
 	got := string(appendDocument(nil, s, totals{5, 400}))
 	want := `{"counters":{"go.gc.collections":2,"go.gc.pause.ns":600},"gauges":{"go.memory.heap.bytes":1,"go.memory.stack.bytes":2,"go.memory.heap.objects":3,"go.gc.goal":4,"go.routines":5}}`
 	if got != want {
@@ -99,7 +99,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add(uint32(1), uint64(2), uint64(3), uint64(4), uint64(5), uint64(6), uint64(7))
 	f.Add(uint32(math.MaxUint32), uint64(math.MaxUint64), uint64(math.MaxUint64), uint64(0), uint64(1)<<53, uint64(1)<<63, uint64(1))
 	f.Fuzz(func(t *testing.T, collections uint32, pause, heap, stack, objects, goal, goroutines uint64) {
-		doc := appendDocument(nil, sample{totals{collections, pause}, heap, stack, objects, goal, goroutines}, totals{})
+		doc := appendDocument(nil, sample{totals{collections, pause}, [4]uint64{heap, stack, objects, goal}, goroutines}, totals{})
 		got, err := endpoint.Parse(doc)
 		if err != nil {
 			t.Fatalf("%s: %v", doc, err)
