@@ -1,6 +1,6 @@
 /*
-Package onload reports the Go runtime's metrics to Heroku from the moment it is
-imported:
+Package onload reports the Go runtime's metrics to Heroku, and by OTLP to an
+OpenTelemetry Collector, from the moment it is imported:
 
 	import _ "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload"
 
@@ -10,10 +10,16 @@ of the package above it.
 
 Where the environment variable HEROKU_METRICS_URL is empty it does nothing: no
 goroutine, no timer. (If an init function sets DefaultEndpoint of the package
-above it, reporting starts with a garbage collection.) The same goes for one-off dynos (those of heroku run and of
-the release phase) unless HMETRICS_ONE_OFF is true. Should reporting end with
-an error, it starts again after 10 seconds, then 20, 30 and so on; five minutes
-of reporting reset that.
+above it, reporting starts with a garbage collection.) The same goes for one-off
+dynos (those of heroku run and of the release phase) unless HMETRICS_ONE_OFF is
+true. Should reporting end with an error, it starts again after 10 seconds, then
+20, 30 and so on; five minutes of reporting reset that.
+
+By OTLP, protobuf over HTTP, it sends what OpenTelemetry's conventions for Go
+have, cumulative from the start of the process, where the environment variable
+OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is set. It
+keeps to OpenTelemetry's own variables, defaults and rules for retries. The two
+destinations are independent of each other.
 
 With HMETRICS_VERBOSE true (1 or any other value that is true to
 strconv.ParseBool) it logs to the standard logger, under the prefix [hmetrics],
@@ -84,9 +90,8 @@ func start(r *reporter.Reporter, o reporter.Options, other string) {
 	}
 	if o.Off != "" {
 		if o.Config.Verbose {
-			time.AfterFunc(o.Config.Interval, func() {
-				contain(func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil })
-			})
+			log := func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil }
+			time.AfterFunc(o.Config.Interval, func() { contain(log) })
 		}
 		return
 	}

@@ -16,11 +16,11 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-const (
-	maxAnswer    = 64 << 10    // bytes read of an answer's head, and of its body
-	bodyTime     = time.Second // for reading an answer's body
-	maxRedirects = 5
-)
+const maxRedirects = 5
+
+// An answer's head, and its body, are read up to so many bytes, and the body for
+// so long.
+const maxAnswer, bodyTime = 64 << 10, time.Second
 
 // A delivery brings documents to the endpoint, one after the other. As a
 // http.RoundTripper it makes one attempt.

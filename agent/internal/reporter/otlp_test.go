@@ -20,7 +20,7 @@ import (
 )
 
 func newOTLPFormat() *otlpFormat {
-	return &otlpFormat{requests: http.Header{"Content-Type": {"application/x-protobuf"}}, resource: resource("tested", nil)}
+	return &otlpFormat{requests: http.Header{"Content-Type": {"application/x-protobuf"}}, resource: resource("tested", map[string]string{})}
 }
 
 func export(t testing.TB, f format) endpoint.Export {
@@ -113,21 +113,21 @@ func TestOTLPIsOnWhereThereIsAnEndpoint(t *testing.T) {
 
 func TestOTLPSettings(t *testing.T) {
 	f, o := otel(t, "HMETRICS_INTERVAL=7s", "HMETRICS_TIMEOUT=3s", "HMETRICS_RETRIES=5")
-	if o.Config != (Config{Interval: time.Minute, Timeout: 10 * time.Second, Retries: 5, Prefix: "OTLP: "}) || len(o.Problems) != 0 || f.gzip != nil {
+	if o.Config != (Config{Interval: time.Minute, Timeout: 10 * time.Second, Retries: 5, Prefix: "OTLP: "}) || len(o.Problems) != 0 || f.gzip {
 		t.Errorf("defaults %+v, %q", o.Config, o.Problems)
 	}
-	want := http.Header{"Content-Type": {"application/x-protobuf"}, "User-Agent": {"heroku-buildpack-go-metrics/" + version}}
+	want := http.Header{"Content-Type": {"application/x-protobuf"}}
 	if !reflect.DeepEqual(f.requests, want) {
 		t.Errorf("headers %v", f.requests)
 	}
 
 	f, o = otel(t, "OTEL_METRIC_EXPORT_INTERVAL=1500", "_TIMEOUT=250", "_COMPRESSION=gzip", "_HEADERS=x-general=1")
-	if o.Config.Interval != 1500*time.Millisecond || o.Config.Timeout != 250*time.Millisecond || f.gzip == nil || f.requests.Get("Content-Encoding") != "gzip" || f.requests.Get("X-General") != "1" || len(o.Problems) != 0 {
+	if o.Config.Interval != 1500*time.Millisecond || o.Config.Timeout != 250*time.Millisecond || !f.gzip || f.requests.Get("Content-Encoding") != "gzip" || f.requests.Get("X-General") != "1" || len(o.Problems) != 0 {
 		t.Errorf("got %+v, %v, %q", o.Config, f.requests, o.Problems)
 	}
 
 	f, o = otel(t, "_TIMEOUT=250", "_METRICS_TIMEOUT=300", "_COMPRESSION=gzip", "_METRICS_COMPRESSION=none", "_HEADERS=x-general=1", "_METRICS_HEADERS=authorization=Basic%20c2VjcmV0, api-key = a=b")
-	if o.Config.Timeout != 300*time.Millisecond || f.gzip != nil || f.requests.Get("X-General") != "" || f.requests.Get("Authorization") != "Basic c2VjcmV0" || f.requests.Get("Api-Key") != "a=b" {
+	if o.Config.Timeout != 300*time.Millisecond || f.gzip || f.requests.Get("X-General") != "" || f.requests.Get("Authorization") != "Basic c2VjcmV0" || f.requests.Get("Api-Key") != "a=b" {
 		t.Errorf("those for metrics do not win: %+v, %v", o.Config, f.requests)
 	}
 	if fmt.Sprint(len(o.Secrets)) != "2" {
@@ -146,7 +146,7 @@ func TestABadOTLPValueMeansTheDefaultAndOneLine(t *testing.T) {
 		if len(o.Problems) != 1 || !strings.HasPrefix(o.Problems[0], name+" must be ") || strings.Contains(o.Problems[0], "secret") {
 			t.Errorf("%s: problems %q", set, o.Problems)
 		}
-		if o.Config.Interval != time.Minute || o.Config.Timeout != 10*time.Second || f.gzip != nil || len(f.requests) != 2 || export(t, f).Resource["a"] != "" {
+		if o.Config.Interval != time.Minute || o.Config.Timeout != 10*time.Second || f.gzip || len(f.requests) != 1 || export(t, f).Resource["a"] != "" {
 			t.Errorf("%s: got %+v, %v", set, o.Config, f.requests)
 		}
 	}
@@ -321,8 +321,11 @@ func TestCoarse(t *testing.T) {
 
 func TestCompressedDocuments(t *testing.T) {
 	f := newOTLPFormat()
-	f.gzip = gzip.NewWriter(nil)
+	f.gzip = true
 	for i := 0; i < 3; i++ {
+		if i == 2 { // more than one block
+			f.resource = resource("tested", map[string]string{"long": strings.Repeat("x", 3<<16)})
+		}
 		document, err := f.document()
 		if err != nil {
 			t.Fatal(err)
@@ -335,7 +338,7 @@ func TestCompressedDocuments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := endpoint.ParseExport(plain); err != nil {
+		if e, err := endpoint.ParseExport(plain); err != nil || (i == 2) != (len(e.Resource["long"]) == 3<<16) {
 			t.Error(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package reporter
 
 import (
-	"compress/gzip"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -17,9 +16,8 @@ import (
 )
 
 const (
-	distribution = "heroku-buildpack-go-metrics"
-	module       = "github.com/hmetrics/heroku-buildpack-go-metrics"
-	version      = "0.1.0" // as in buildpack.toml
+	module  = "github.com/hmetrics/heroku-buildpack-go-metrics"
+	version = "0.1.0" // as in buildpack.toml
 )
 
 // OTLPIsOn says whether there is an endpoint for OTLP. This is all that is done
@@ -66,25 +64,23 @@ func OTLP(o Options) (*Reporter, Options) {
 	o.Config.Interval = milliseconds("METRIC_EXPORT_INTERVAL", otel.Metric_Export_Interval, time.Minute)
 	o.Config.Timeout = milliseconds("EXPORTER_OTLP_TIMEOUT", otlp.Timeout, 10*time.Second)
 
-	f := &otlpFormat{requests: http.Header{"Content-Type": {"application/x-protobuf"}, "User-Agent": {distribution + "/" + version}}}
+	f := &otlpFormat{requests: http.Header{"Content-Type": {"application/x-protobuf"}}}
 	if otlp.Compression == "gzip" {
-		f.gzip = gzip.NewWriter(nil)
+		f.gzip = true
 		f.requests.Set("Content-Encoding", "gzip")
 	} else if otlp.Compression != "" && otlp.Compression != "none" {
 		bad("EXPORTER_OTLP_COMPRESSION", "gzip or none: using none")
 	}
-	headers, ok := pairs(otlp.Headers)
-	if !ok {
-		bad("EXPORTER_OTLP_HEADERS", "key=value,key=value, with values that are percent-encoded: using those that are")
+	headers, attributes := pairs(otlp.Headers), pairs(otel.Resource_Attributes)
+	if headers == nil {
+		bad("EXPORTER_OTLP_HEADERS", "key=value,key=value, with values that are percent-encoded: using none of it")
 	}
 	for key, value := range headers {
 		f.requests.Set(key, value)
 		o.Secrets = append(o.Secrets, value)
 	}
-	attributes, ok := pairs(otel.Resource_Attributes)
-	if !ok {
+	if attributes == nil {
 		bad("RESOURCE_ATTRIBUTES", "key=value,key=value, with values that are percent-encoded: using none of it")
-		attributes = nil
 	}
 	f.resource = resource(otel.Service_Name, attributes)
 
@@ -104,24 +100,24 @@ func OTLP(o Options) (*Reporter, Options) {
 }
 
 // pairs reads a list of the form key=value,key=value with percent-encoded
-// values. It leaves out what has another form, and then ok is false.
-func pairs(list option) (pairs map[string]string, ok bool) {
-	pairs, ok = map[string]string{}, true
+// values. It returns nil if it has another form.
+func pairs(list option) map[string]string {
+	pairs := map[string]string{}
 	for _, item := range strings.Split(string(list), ",") {
 		key, value, found := strings.Cut(item, "=")
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if key = strings.TrimSpace(key); found && key != "" && err == nil {
 			pairs[key] = value
 		} else if strings.TrimSpace(item) != "" {
-			ok = false
+			return nil
 		}
 	}
-	return pairs, ok
+	return pairs
 }
 
 // resource returns the encoded field of ResourceMetrics that says what process
 // this is. Attributes that the user sets win over those that are found out.
-func resource(service option, attributes map[string]string) []byte {
+func resource(service option, chosen map[string]string) []byte {
 	var heroku struct{ App_Name, App_ID, Release_Version, Release_Created_At, Slug_Commit string }
 	_ = envconfig.Process("HEROKU", &heroku)
 	// The name of a dyno is used again, and a dyno may have many processes.
@@ -131,28 +127,30 @@ func resource(service option, attributes map[string]string) []byte {
 	if dyno := os.Getenv("DYNO"); dyno != "" {
 		instance, provider = dyno+"."+instance, "heroku"
 	}
+	all := [][2]string{{"service.name", string(service)}}
+	for key, value := range chosen {
+		all = append(all, [2]string{key, value})
+	}
+	all = append(all, [][2]string{
+		{"service.name", heroku.App_Name},
+		{"service.name", "unknown_service:" + filepath.Base(os.Args[0])},
+		{"service.version", heroku.Release_Version},
+		{"service.instance.id", instance},
+		{"cloud.provider", provider},
+		{"heroku.app.id", heroku.App_ID},
+		{"heroku.release.commit", heroku.Slug_Commit},
+		{"heroku.release.creation_timestamp", heroku.Release_Created_At},
+		{"telemetry.sdk.language", "go"},
+		{"telemetry.distro.name", "heroku-buildpack-go-metrics"},
+		{"telemetry.distro.version", version},
+	}...)
 	var fields [][]byte
 	had := map[string]bool{}
-	set := func(key, value string) {
-		if value != "" && !had[key] {
-			fields = append(fields, attribute(1, key, value))
-			had[key] = true
+	for _, a := range all { // the first of a name wins
+		if !had[a[0]] && a[1] != "" {
+			had[a[0]] = true
+			fields = append(fields, attribute(1, a[0], a[1]))
 		}
 	}
-	set("service.name", string(service))
-	for key, value := range attributes {
-		set(key, value)
-	}
-	set("service.name", heroku.App_Name)
-	set("service.name", "unknown_service:"+filepath.Base(os.Args[0]))
-	set("service.version", heroku.Release_Version)
-	set("service.instance.id", instance)
-	set("cloud.provider", provider)
-	set("heroku.app.id", heroku.App_ID)
-	set("heroku.release.commit", heroku.Slug_Commit)
-	set("heroku.release.creation_timestamp", heroku.Release_Created_At)
-	set("telemetry.sdk.language", "go")
-	set("telemetry.distro.name", distribution)
-	set("telemetry.distro.version", version)
 	return message(1, fields...)
 }
