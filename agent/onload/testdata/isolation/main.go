@@ -60,7 +60,7 @@ func main() {
 	}
 	status, _ := os.ReadFile("/proc/self/status")
 	for _, line := range strings.Split(string(status), "\n") {
-		if strings.HasPrefix(line, "Sig") && !strings.HasPrefix(line, "SigQ") {
+		if strings.HasPrefix(line, "Sig") && !strings.HasPrefix(line, "SigQ") && !strings.HasPrefix(line, "SigPnd") { // what is pending comes and goes
 			fmt.Println(line)
 		}
 	}
