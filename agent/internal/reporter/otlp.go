@@ -12,8 +12,8 @@ import (
 // started is when the counts of this process were 0, as nearly as can be known.
 var started = time.Now()
 
-// otlpFormat is the format of OpenTelemetry's protocol, protobuf over HTTP: the metrics
-// of the Go runtime conventions, cumulative since the process started. See
+// otlpFormat is the format of OpenTelemetry's protocol, protobuf over HTTP: the
+// metrics of the Go runtime conventions, cumulative since the process started. See
 // https://opentelemetry.io/docs/specs/semconv/runtime/go-metrics/.
 type otlpFormat struct {
 	requests http.Header

@@ -53,7 +53,7 @@ func OTLP(o Options) (*Reporter, Options) {
 	bad := func(name, accepts string) { o.Problems = append(o.Problems, "OTEL_"+name+" must be "+accepts) }
 	milliseconds := func(name string, value option, standard time.Duration) time.Duration {
 		n, err := strconv.Atoi(string(value))
-		if err == nil && n >= 100 {
+		if err == nil && n >= 100 && n <= 1<<30 {
 			return time.Duration(n) * time.Millisecond
 		} else if value != "" {
 			bad(name, fmt.Sprintf("a number of milliseconds, at least 100: using %d", standard.Milliseconds()))

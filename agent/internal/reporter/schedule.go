@@ -22,7 +22,7 @@ type schedule struct {
 
 // newSchedule draws the phase with random, a number in [0,1).
 func newSchedule(now time.Time, interval time.Duration, random float64) schedule {
-	return schedule{interval, now.Add(interval + time.Duration(random*float64(interval)))}
+	return schedule{interval, now.Add(interval).Add(time.Duration(random * float64(interval)))}
 }
 
 // wait returns how long from now the next report is due; 0 or less if it is

@@ -1,6 +1,7 @@
 package reporter
 
 import (
+	"math"
 	"math/rand"
 	"testing"
 	"time"
@@ -18,6 +19,14 @@ func TestFirstReportAfterOneIntervalAndAPartOfTheNext(t *testing.T) {
 		if w := s.wait(t0); w < s20 || w > 2*s20 {
 			t.Errorf("drew %v: first report after %v", random, w)
 		}
+	}
+}
+
+func TestTheLongestInterval(t *testing.T) {
+	now := time.Now()
+	s := newSchedule(now, math.MaxInt64, 0.9)
+	if w := s.wait(now); w != math.MaxInt64 {
+		t.Errorf("first report after %v", w)
 	}
 }
 
