@@ -147,7 +147,7 @@ func attribute(field int, key, value string) []byte {
 // release: none of its buckets lies across one.
 func coarse(h *metrics.Float64Histogram) (counts, bounds []uint64, count uint64, sum float64) {
 	counts = []uint64{0}
-	next := 1 << 10
+	next := uint64(1 << 10)
 	for i, n := range h.Counts {
 		low, high := math.Max(h.Buckets[i], 0), h.Buckets[i+1]
 		for ; next <= 1<<30 && high > float64(next)/1e9; next <<= 2 {
