@@ -177,7 +177,7 @@ func (s linkStep) with(path string, a agent, cfg importConfig) error {
 		reporter := cfg.first(d.reporters)
 		if reporter != "" {
 			settings = append(settings, d.setting+"="+reporter)
-			off += fmt.Sprintf("; off, because %s reports in its place", reporter)
+			off += d.quiet(reporter)
 		}
 		flags += " -X=" + shadedOnload + "." + d.variable + "=" + reporter
 	}

@@ -27,11 +27,12 @@ the command line is wrong.
 type verdict struct {
 	Binary    string            `json:"binary"`
 	Linked    bool              `json:"linked"`              // the buildpack linked the agent
-	Reports   bool              `json:"reports"`             // and it is not switched off
+	Reports   bool              `json:"reports"`             // and it reports to Heroku
 	Version   string            `json:"version,omitempty"`   // of the buildpack
 	Injection string            `json:"injection,omitempty"` // the injection ID
-	Off       string            `json:"off,omitempty"`       // the package that reports in the agent's place
-	Reporter  string            `json:"reporter,omitempty"`  // without the agent: a package that reports
+	Off       string            `json:"off,omitempty"`       // the package that reports to Heroku in the agent's place
+	OTLPOff   string            `json:"otlp_off,omitempty"`  // the package that reports by OTLP in the agent's place
+	Reporter  string            `json:"reporter,omitempty"`  // without the agent: a package that reports to Heroku
 	Modules   map[string]string `json:"modules,omitempty"`   // versions of the third-party code inside the agent
 	Problem   string            `json:"problem,omitempty"`   // why nothing can be said
 }
@@ -110,11 +111,9 @@ func inspect(name string) verdict {
 	}
 	v.Injection = setting(info, injectionSetting)
 	if v.Injection == "" {
-		for _, d := range destinations {
-			for _, path := range d.reporters {
-				if found, _ := holds(name, path+"."); found && v.Reporter == "" {
-					v.Reporter = path
-				}
+		for _, path := range destinations[0].reporters {
+			if found, _ := holds(name, path+"."); found && v.Reporter == "" {
+				v.Reporter = path
 			}
 		}
 		return v
@@ -128,11 +127,7 @@ func inspect(name string) verdict {
 		v.Problem = "its build information claims the agent, but the agent is not in it"
 		return v
 	}
-	for _, d := range destinations {
-		if other := setting(info, d.setting); other != "" {
-			v.Off = other
-		}
-	}
+	v.Off, v.OTLPOff = setting(info, destinations[0].setting), setting(info, destinations[1].setting)
 	v.Linked, v.Reports = true, v.Off == ""
 	v.Version, v.Modules = agentModules(info)
 	return v
@@ -203,8 +198,10 @@ func (v verdict) String() string {
 		}
 		fmt.Fprintf(&b, " %s %s", path, v.Modules[path])
 	}
-	if v.Off != "" {
-		fmt.Fprintf(&b, "; off, because %s reports in its place", v.Off)
+	for i, off := range []string{v.Off, v.OTLPOff} {
+		if off != "" {
+			b.WriteString(destinations[i].quiet(off))
+		}
 	}
 	return b.String()
 }

@@ -30,6 +30,8 @@ type cell struct {
 	holds   []string // hold it; not run
 	without []string // do not hold it; not run
 
+	otlpOff bool // the programs that report do so to Heroku alone
+
 	works string // regexp of what the programs that are run print; "": works
 	says  string // regexp of what the buildpack says in the build's output; "": it says nothing
 

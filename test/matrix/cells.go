@@ -301,13 +301,15 @@ func nameCells() []cell {
 	}
 	return []cell{
 		{name: "names/packages-variables-inits", app: "names", build: "go build -o app .", reports: app, short: true},
-		{name: "names/module-like-ours", app: "likeours", build: "go build -o app .", reports: app},
+		{name: "names/module-like-ours", app: "likeours", build: "go build -o app .", reports: app, otlpOff: true},
 		{name: "names/libraries-older", app: "versions", build: "go build -o app . && go version -m app | grep 'go-retryablehttp\\sv0.7.0' && go version -m app | grep 'go-retryablehttp\\sv0.7.7'", reports: app, short: true},
 		{name: "names/libraries-replaced", app: "forks", build: "go build -o app .", reports: app},
 		{name: "names/libraries-replaced-vendored", app: "forks", setup: "go mod vendor", build: "go build -mod=vendor -o app .", reports: app},
 		{name: "names/agent-by-hand", app: "byhand", setup: byhand, build: settingOff("github.com/hmetrics/heroku-buildpack-go-metrics/agent"), reports: app},
 		{name: "names/heroku-x-direct", app: "direct", setup: `cp "$APPS/reports/go.sum" .`, build: settingOff("github.com/heroku/x/hmetrics"), off: app},
 		{name: "names/heroku-x-far-below", app: "below", setup: `cp "$APPS/reports/go.sum" .`, build: settingOff("github.com/heroku/x/hmetrics"), reports: app},
+		{name: "names/opentelemetry", app: "otel", setup: "go get go.opentelemetry.io/contrib/instrumentation/runtime@v0.72.0",
+			build: "go build -o app . && go version -m app | grep hmetrics.off.otlp=go.opentelemetry.io/contrib/instrumentation/runtime", reports: app, otlpOff: true},
 		{name: "names/pennock", app: "pennock", build: settingOff("go.pennock.tech/hmetrics"), off: app},
 	}
 }

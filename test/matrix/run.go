@@ -308,7 +308,8 @@ func (t *trial) start(ctx context.Context, command string, want outcome) (string
 	cmd := exec.Command("bash", "-c", "exec "+command)
 	cmd.Dir = t.app
 	cmd.Env = append(t.env[:len(t.env):len(t.env)], "PWD="+t.app, "PORT=0", "DYNO=web.1",
-		"HEROKU_METRICS_URL="+srv.URL("web"), "HMETRICS_INTERVAL=1s", "HMETRICS_VERBOSE=1")
+		"HEROKU_METRICS_URL="+srv.URL("web"), "HMETRICS_INTERVAL=1s", "HMETRICS_VERBOSE=1",
+		"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="+srv.OTLPURL("web"), "OTEL_METRIC_EXPORT_INTERVAL=1000")
 	cmd.Stdout, cmd.Stderr = out, out
 	start := time.Now()
 	running, kill := context.WithCancel(ctx)
@@ -322,7 +323,13 @@ func (t *trial) start(ctx context.Context, command string, want outcome) (string
 
 	reported := make(chan error, 1)
 	if want == reports {
-		go func() { _, err := srv.Wait(running, 1); reported <- err }()
+		go func() {
+			_, err := srv.Wait(running, 1)
+			if err == nil && !t.cell.otlpOff {
+				_, err = srv.WaitExports(running, 1)
+			}
+			reported <- err
+		}()
 	} else {
 		reported <- nil
 	}
@@ -336,7 +343,7 @@ func (t *trial) start(ctx context.Context, command string, want outcome) (string
 		case <-out.changed:
 		case err := <-reported:
 			if err != nil {
-				return "", fmt.Errorf("no report in %v", runTimeout)
+				return "", fmt.Errorf("no report to both destinations in %v", runTimeout)
 			}
 			settled, reported = true, nil
 		case err := <-ended:
