@@ -1,0 +1,4 @@
+// Command tiny is little to build.
+package main
+
+func main() { println("tiny") }
