@@ -17,9 +17,9 @@ type cell struct {
 
 	// setup and build are for bash -euo pipefail in the app's directory, build
 	// with what the buildpack exports. $APP is that directory, $WORK the one
-	// around it, $BUILDPACK a copy of this buildpack, $APPS of test/apps, $KEPT a
-	// directory that is there in the next run too. Of what build prints, lines
-	// that begin with "note: " are shown in the table.
+	// around it, $BUILDPACK a copy of this buildpack, $LOCALGO the local go
+	// command, $KEPT a directory that is there in the next run too. Of what build
+	// prints, lines that begin with "note: " are shown in the table.
 	setup, build string
 
 	// Programs, each a command line that begins with a binary ("./app",

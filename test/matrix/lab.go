@@ -64,7 +64,7 @@ func (l *lab) prepare(ctx context.Context, buildpack string) (err error) {
 		return err
 	}
 	l.buildpack = filepath.Join(l.tmp, "buildpack")
-	if err := machine.CopyBuildpack(l.buildpack, root, "test/apps"); err != nil {
+	if err := machine.CopyBuildpack(l.buildpack, root); err != nil {
 		return err
 	}
 	l.machine, _, err = machine.Environ(ctx)

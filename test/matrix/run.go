@@ -152,13 +152,17 @@ func (t *trial) prepare(ctx context.Context, goroot string) error {
 		}
 	}
 
+	local, err := t.lab.goroot(ctx, "")
+	if err != nil {
+		return err
+	}
 	environ := append(t.lab.machine[:len(t.lab.machine):len(t.lab.machine)],
 		"PATH="+filepath.Join(goroot, "bin")+":/usr/local/bin:/usr/bin:/bin",
 		"HOME="+filepath.Join(t.work, "home"), "TMPDIR="+filepath.Join(t.work, "tmp"),
 		"GOENV=off", "GOTOOLCHAIN=local", "GOFLAGS=", "GOCACHE="+filepath.Join(t.lab.cache, "gocache"),
 		"GOBIN="+filepath.Join(t.work, "bin"), "GOCOVERDIR="+filepath.Join(t.work, "tmp"),
-		"WORK="+t.work, "APP="+t.app, "KEPT="+filepath.Join(t.lab.cache, "kept"),
-		"BUILDPACK="+t.lab.buildpack, "APPS="+filepath.Join(t.lab.buildpack, "test", "apps"),
+		"LOCALGO="+filepath.Join(local, "bin", "go"), "WORK="+t.work, "APP="+t.app, "KEPT="+filepath.Join(t.lab.cache, "kept"),
+		"BUILDPACK="+t.lab.buildpack,
 	)
 	if t.cell.setup != "" {
 		if _, err := t.bash(ctx, environ, t.cell.setup); err != nil {
@@ -178,7 +182,7 @@ func (t *trial) prepare(ctx context.Context, goroot string) error {
 	b := &herokugo.Build{App: t.app, Cache: cacheDir, Env: env, Environ: environ, Stdout: &t.log, Stderr: &t.log}
 	dir := &herokugo.Dir{Path: t.lab.buildpack, Tmp: t.work}
 	lock.Lock()
-	err := dir.Compile(ctx, b)
+	err = dir.Compile(ctx, b)
 	lock.Unlock()
 	if err == nil && !dir.Exported {
 		err = errors.New("bin/compile left no export")
