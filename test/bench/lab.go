@@ -76,19 +76,15 @@ func (l *lab) prepare(ctx context.Context, root string) error {
 		}
 	}
 
-	reach, values, err := machine.Environ(ctx, "GOROOT", "GOVERSION")
+	environ, values, err := machine.Environ(ctx, "GOVERSION")
 	if err != nil {
 		return err
 	}
 	l.goroot, l.release = values[0], values[1]
-	l.environ = append(reach,
-		"PATH="+filepath.Join(l.goroot, "bin")+":/usr/local/bin:/usr/bin:/bin",
+	l.environ = append(environ,
 		"HOME="+filepath.Join(l.tmp, "home"),
 		"TMPDIR="+filepath.Join(l.tmp, "tmp"),
-		"GOENV=off",
-		"GOFLAGS=",
 		"GOWORK=off", // the checkout's does not list the module that pins Orchestrion
-		"GOTOOLCHAIN=local",
 		"GOTELEMETRY=off",
 		"LC_ALL=C",
 	)

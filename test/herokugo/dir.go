@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -70,7 +71,7 @@ func (d *Dir) Compile(ctx context.Context, b *Build) error {
 	if _, err := os.Stat(export); err != nil {
 		return nil
 	}
-	if b.Environ, err = source(ctx, export, b); err != nil {
+	if b.Environ, err = Source(ctx, export, b.Environ, b.Stderr); err != nil {
 		return fmt.Errorf("sourcing the export file of the buildpack %s: %w", d.Path, err)
 	}
 	d.Exported = true
@@ -86,17 +87,17 @@ func (d *Dir) command(b *Build, root, program string, args ...string) *exec.Cmd 
 	return cmd
 }
 
-// source returns the environment after bash has sourced file.
-func source(ctx context.Context, file string, b *Build) ([]string, error) {
+// Source returns the environment environ after bash has sourced file, and writes
+// what that prints to log.
+func Source(ctx context.Context, file string, environ []string, log io.Writer) ([]string, error) {
 	env, err := exec.LookPath("env")
 	if err != nil {
 		return nil, err
 	}
-	// What the file prints goes to the log; only env's output is read here.
 	const script = `. "$1" >&2 && exec "$2" -0`
 	cmd := exec.Command("bash", "-c", script, "bash", file, env)
 	var out bytes.Buffer
-	cmd.Env, cmd.Stdout, cmd.Stderr = b.Environ, &out, b.Stderr
+	cmd.Env, cmd.Stdout, cmd.Stderr = environ, &out, log
 	if err := RunGroup(ctx, cmd); err != nil {
 		return nil, err
 	}
@@ -105,7 +106,7 @@ func source(ctx context.Context, file string, b *Build) ([]string, error) {
 	// These bash sets by itself.
 	for _, key := range []string{"_", "SHLVL", "PWD", "OLDPWD"} {
 		after = unsetenv(after, key)
-		if value, ok := getenv(b.Environ, key); ok {
+		if value, ok := Getenv(environ, key); ok {
 			after = setenv(after, key, value)
 		}
 	}

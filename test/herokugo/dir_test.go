@@ -74,7 +74,7 @@ EOF
 	if err := b.Run(context.Background(), one, two); err != nil {
 		t.Fatalf("%v\n%s", err, &log)
 	}
-	flags, _ := getenv(b.Environ, "GOFLAGS")
+	flags, _ := Getenv(b.Environ, "GOFLAGS")
 	want := `-----> First app detected
 compile 3 arguments, app app dir, GOFLAGS <-first>, MULTI <>
 bin 

@@ -2,8 +2,8 @@ package herokugo
 
 import "strings"
 
-// getenv returns the value of key in env, the last one if there are several.
-func getenv(env []string, key string) (string, bool) {
+// Getenv returns the value of key in env, the last one if there are several.
+func Getenv(env []string, key string) (string, bool) {
 	for i := len(env) - 1; i >= 0; i-- {
 		if name, value, ok := strings.Cut(env[i], "="); ok && name == key {
 			return value, true

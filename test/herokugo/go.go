@@ -169,7 +169,7 @@ func (c *goBuild) compile() error {
 // loadConfigVars puts the config vars that heroku/go knows into the environment.
 func (c *goBuild) loadConfigVars() error {
 	// The commit is the linker's value unless a config var is.
-	if _, ok := getenv(c.Environ, "GO_LINKER_VALUE"); ok {
+	if _, ok := Getenv(c.Environ, "GO_LINKER_VALUE"); ok {
 		c.set("GO_LINKER_VALUE", c.get("SOURCE_VERSION"))
 	}
 	if err := os.MkdirAll(c.Env, 0o777); err != nil {
@@ -418,7 +418,7 @@ func (c *goBuild) step(text string)      { step(c.Stdout, text) }
 func (c *goBuild) detail(text string)    { fmt.Fprintln(indent(c.Stdout), text) }
 func (c *goBuild) warn(lines ...string)  { remark(c.Stderr, yellow, lines...) }
 func (c *goBuild) set(key, value string) { c.Environ = setenv(c.Environ, key, value) }
-func (c *goBuild) get(key string) string { value, _ := getenv(c.Environ, key); return value }
+func (c *goBuild) get(key string) string { value, _ := Getenv(c.Environ, key); return value }
 
 // A goMod is what heroku/go reads of a go.mod.
 type goMod struct {

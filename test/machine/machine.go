@@ -97,11 +97,35 @@ func Lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Environ returns the assignments that say how this machine reaches Go modules,
-// and the values of the go command's settings that are asked for. Nothing else
-// of the user's environment is to reach a build.
+// Path returns the PATH of a build with the Go in goroot.
+func Path(goroot string) string {
+	return filepath.Join(goroot, "bin") + ":/usr/local/bin:/usr/bin:/bin"
+}
+
+// GOROOT returns where a Go release is, named as for GOTOOLCHAIN, and fetches it if
+// need be.
+func GOROOT(ctx context.Context, release string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT")
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN="+release)
+	cmd.Dir = os.TempDir() // an old release cannot read the checkout's go.work
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = errors.New(strings.TrimSpace(string(exit.Stderr)))
+	}
+	if err != nil {
+		return "", fmt.Errorf("fetching %s: %w", release, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Environ returns the environment of a build with the local Go, without HOME and
+// TMPDIR, and the values of GOROOT and of the go command's settings that are asked
+// for. Of the user's environment it has only what says how this machine reaches Go
+// modules.
 func Environ(ctx context.Context, settings ...string) (environ, values []string, err error) {
 	reach := []string{"GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE"}
+	settings = append([]string{"GOROOT"}, settings...)
 	cmd := exec.CommandContext(ctx, "go", append(append([]string{"env"}, settings...), reach...)...)
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
 	cmd.Dir = os.TempDir()
@@ -110,6 +134,7 @@ func Environ(ctx context.Context, settings ...string) (environ, values []string,
 		return nil, nil, fmt.Errorf("go env: %w", err)
 	}
 	values = strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	environ = []string{"PATH=" + Path(values[0]), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN=local"}
 	for i, name := range reach {
 		environ = append(environ, name+"="+values[len(settings)+i])
 	}

@@ -58,12 +58,12 @@ func TestEnviron(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(environ, "\n")
-	for _, want := range []string{"GOPROXY=https://proxy.example", "HTTPS_PROXY=http://127.0.0.1:9", "GOMODCACHE=/"} {
+	for _, want := range []string{"GOENV=off", "GOPROXY=https://proxy.example", "HTTPS_PROXY=http://127.0.0.1:9", "GOMODCACHE=/"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%s is not in\n%s", want, all)
 		}
 	}
-	if len(values) != 2 || !strings.HasPrefix(values[0], "go") || values[1] == "" {
+	if len(values) != 3 || !filepath.IsAbs(values[0]) || !strings.HasPrefix(values[1], "go") || values[2] == "" {
 		t.Errorf("the settings are %q", values)
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,10 +24,10 @@ type lab struct {
 	lock      *os.File
 	tmp       string   // removed in the end
 	buildpack string   // a copy, so that an edit meanwhile does not split the matrix
-	machine   []string // assignments that say how this machine reaches Go modules
+	local     string   // GOROOT of the local Go
+	environ   []string // of every build
 
-	toolchains sync.Map // *toolchain by name
-	compiling  sync.Map // *sync.Mutex by CACHE_DIR: a platform runs one build on it at a time
+	compiling sync.Map // *sync.Mutex by CACHE_DIR: a platform runs one build on it at a time
 }
 
 // openLab locks the directory cache for this process and copies the buildpack.
@@ -67,8 +65,12 @@ func (l *lab) prepare(ctx context.Context, buildpack string) (err error) {
 	if err := machine.CopyBuildpack(l.buildpack, root); err != nil {
 		return err
 	}
-	l.machine, _, err = machine.Environ(ctx)
-	return err
+	environ, values, err := machine.Environ(ctx)
+	if err != nil {
+		return err
+	}
+	l.environ, l.local = environ, values[0]
+	return nil
 }
 
 func (l *lab) close() {
@@ -76,35 +78,6 @@ func (l *lab) close() {
 		herokugo.RemoveAll(l.tmp)
 	}
 	l.lock.Close()
-}
-
-type toolchain struct {
-	once sync.Once
-	root string
-	err  error
-}
-
-// goroot returns the GOROOT of a Go release, "" for the local one, after
-// fetching it if need be.
-func (l *lab) goroot(ctx context.Context, version string) (string, error) {
-	v, _ := l.toolchains.LoadOrStore(version, &toolchain{})
-	t := v.(*toolchain)
-	t.once.Do(func() {
-		name := version
-		if name == "" {
-			name = "local"
-		}
-		cmd := exec.CommandContext(ctx, "go", "env", "GOROOT")
-		cmd.Env = append(append(os.Environ(), l.machine...), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN="+name)
-		cmd.Dir = l.tmp
-		out, err := cmd.Output()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			err = errors.New(strings.TrimSpace(string(exit.Stderr)))
-		}
-		t.root, t.err = strings.TrimSpace(string(out)), err
-	})
-	return t.root, t.err
 }
 
 // cacheDir returns the CACHE_DIR for cells with these config vars, which are

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 //go:embed testdata/*.txtar
@@ -59,10 +60,13 @@ func (l *lab) run(ctx context.Context, c cell) (r result) {
 			return r
 		}
 	}
-	root, err := l.goroot(ctx, c.release)
-	if err != nil {
-		r.skipped = "fetching " + c.release + ": " + err.Error()
-		return r
+	root := l.local
+	if c.release != "" {
+		var err error
+		if root, err = machine.GOROOT(ctx, c.release); err != nil {
+			r.skipped = err.Error()
+			return r
+		}
 	}
 	if err := t.prepare(ctx, root); err != nil {
 		r.problem = "preparing: " + err.Error()
@@ -152,16 +156,12 @@ func (t *trial) prepare(ctx context.Context, goroot string) error {
 		}
 	}
 
-	local, err := t.lab.goroot(ctx, "")
-	if err != nil {
-		return err
-	}
-	environ := append(t.lab.machine[:len(t.lab.machine):len(t.lab.machine)],
-		"PATH="+filepath.Join(goroot, "bin")+":/usr/local/bin:/usr/bin:/bin",
+	environ := append(t.lab.environ[:len(t.lab.environ):len(t.lab.environ)],
+		"PATH="+machine.Path(goroot),
 		"HOME="+filepath.Join(t.work, "home"), "TMPDIR="+filepath.Join(t.work, "tmp"),
-		"GOENV=off", "GOTOOLCHAIN=local", "GOFLAGS=", "GOCACHE="+filepath.Join(t.lab.cache, "gocache"),
+		"GOCACHE="+filepath.Join(t.lab.cache, "gocache"),
 		"GOBIN="+filepath.Join(t.work, "bin"), "GOCOVERDIR="+filepath.Join(t.work, "tmp"),
-		"LOCALGO="+filepath.Join(local, "bin", "go"), "WORK="+t.work, "APP="+t.app, "KEPT="+filepath.Join(t.lab.cache, "kept"),
+		"LOCALGO="+filepath.Join(t.lab.local, "bin", "go"), "WORK="+t.work, "APP="+t.app, "KEPT="+filepath.Join(t.lab.cache, "kept"),
 		"BUILDPACK="+t.lab.buildpack,
 	)
 	if t.cell.setup != "" {
@@ -171,7 +171,8 @@ func (t *trial) prepare(ctx context.Context, goroot string) error {
 	}
 	for _, v := range t.cell.env {
 		environ = append(environ, os.Expand(v, func(name string) string {
-			return lookup(environ, name)
+			value, _ := herokugo.Getenv(environ, name)
+			return value
 		}))
 	}
 
@@ -182,24 +183,13 @@ func (t *trial) prepare(ctx context.Context, goroot string) error {
 	b := &herokugo.Build{App: t.app, Cache: cacheDir, Env: env, Environ: environ, Stdout: &t.log, Stderr: &t.log}
 	dir := &herokugo.Dir{Path: t.lab.buildpack, Tmp: t.work}
 	lock.Lock()
-	err = dir.Compile(ctx, b)
+	err := dir.Compile(ctx, b)
 	lock.Unlock()
 	if err == nil && !dir.Exported {
 		err = errors.New("bin/compile left no export")
 	}
 	t.env = b.Environ
 	return err
-}
-
-// lookup returns the value of a variable in env, the last one's if there are
-// several.
-func lookup(env []string, name string) string {
-	for i := len(env) - 1; i >= 0; i-- {
-		if strings.HasPrefix(env[i], name+"=") {
-			return env[i][len(name)+1:]
-		}
-	}
-	return ""
 }
 
 // unpack writes the sources of the cell's app.
@@ -256,7 +246,7 @@ func (t *trial) look(ctx context.Context, e expectation) (string, error) {
 	name := strings.Fields(e.command)[0]
 	file := name
 	if strings.HasPrefix(name, "$") {
-		file = os.Expand(name, func(v string) string { return lookup(t.env, v) })
+		file = os.Expand(name, func(v string) string { value, _ := herokugo.Getenv(t.env, v); return value })
 	} else if !filepath.IsAbs(file) {
 		file = filepath.Join(t.app, file)
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -50,7 +51,7 @@ func params(t *testing.T) testscript.Params {
 		t.Fatal(err)
 	}
 	// Scenarios share the caches of the go command that runs the tests.
-	reach, values, err := machine.Environ(context.Background(), "GOROOT", "GOCACHE")
+	environ, values, err := machine.Environ(context.Background(), "GOCACHE")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func params(t *testing.T) testscript.Params {
 			if err := machine.CopyBuildpack(filepath.Join(env.WorkDir, "buildpack"), root); err != nil {
 				return err
 			}
-			for _, assignment := range append(reach[:len(reach):len(reach)], "GOROOT="+values[0], "GOCACHE="+values[1]) {
+			for _, assignment := range append(environ[:len(environ):len(environ)], "GOROOT="+values[0], "GOCACHE="+values[1]) {
 				name, value, _ := strings.Cut(assignment, "=")
 				env.Setenv(name, value)
 			}
@@ -73,9 +74,7 @@ func params(t *testing.T) testscript.Params {
 			env.Setenv("APPS", filepath.Join(root, "test", "apps"))
 			env.Setenv("CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("ENV_DIR", filepath.Join(env.WorkDir, "env"))
-			env.Setenv("PATH", filepath.Join(values[0], "bin")+":"+tools+":/usr/local/bin:/usr/bin:/bin")
-			env.Setenv("GOENV", "off")
-			env.Setenv("GOTOOLCHAIN", "local")
+			env.Setenv("PATH", tools+":"+env.Getenv("PATH"))
 			env.Setenv("GOBIN", filepath.Join(env.WorkDir, "bin"))
 			env.Setenv("HMETRICS_INTERVAL", "1s")
 			return nil
@@ -129,13 +128,15 @@ func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	if (err == nil) == neg {
 		ts.Fatalf("bin/compile: %v", err)
 	}
-	source := `[ ! -f "$1" ] || . "$1"; shift; for name; do printf '%s\n' "${!name}"; done`
-	cmd := exec.Command("bash", append([]string{"-euc", strings.ReplaceAll(source, "${!name}", "${!name:-}"), "source", ts.Getenv("BUILDPACK") + "/export"}, exported...)...)
-	cmd.Env = []string{"GOFLAGS=" + ts.Getenv("GOFLAGS"), "PATH=" + ts.Getenv("PATH")}
-	out, err := cmd.Output()
-	ts.Check(err)
-	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
-		ts.Setenv(exported[i], value)
+	environ := []string{"GOFLAGS=" + ts.Getenv("GOFLAGS"), "PATH=" + ts.Getenv("PATH")}
+	export := ts.Getenv("BUILDPACK") + "/export"
+	if _, err := os.Stat(export); err == nil {
+		environ, err = herokugo.Source(context.Background(), export, environ, io.Discard)
+		ts.Check(err)
+	}
+	for _, name := range exported {
+		value, _ := herokugo.Getenv(environ, name)
+		ts.Setenv(name, value)
 	}
 }
 
@@ -244,16 +245,10 @@ func cmdToolchain(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: toolchain VERSION")
 	}
-	cmd := exec.Command("go", "env", "GOROOT")
-	cmd.Dir = ts.Getenv("WORK") // an older release cannot read the checkout's go.work
-	cmd.Env = append(os.Environ(), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN="+args[0])
-	out, err := cmd.Output()
-	if err != nil {
-		ts.Fatalf("fetching %s: %v", args[0], err)
-	}
-	root := strings.TrimSpace(string(out))
+	root, err := machine.GOROOT(context.Background(), args[0])
+	ts.Check(err)
 	ts.Setenv("GOROOT", root)
-	ts.Setenv("PATH", filepath.Join(root, "bin")+":/usr/local/bin:/usr/bin:/bin")
+	ts.Setenv("PATH", machine.Path(root))
 }
 
 // sum DIR FILE writes the names, modes and hashes of all files in DIR to FILE.
