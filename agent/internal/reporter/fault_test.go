@@ -35,7 +35,7 @@ import (
 // sockets, and lets it pass.
 type faultCase struct {
 	name     string
-	interval time.Duration // default 900ms
+	interval time.Duration // default 1500ms
 	noRetry  bool          // default 2 retries
 	reports  int           // how many are to be accepted before the end; default 2
 
@@ -213,7 +213,7 @@ type outcome struct {
 }
 
 func (c faultCase) run(t *testing.T, otlp bool) outcome {
-	config := Config{Interval: 900 * time.Millisecond, Timeout: 250 * time.Millisecond, Retries: 2}
+	config := Config{Interval: 1500 * time.Millisecond, Timeout: 400 * time.Millisecond, Retries: 2}
 	if c.interval != 0 {
 		config.Interval = c.interval
 	}
