@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,7 @@ func params(t *testing.T) testscript.Params {
 			"dyno":      cmdDyno,
 			"heroku-go": cmdHerokuGo,
 			"linked":    cmdLinked,
+			"log":       cmdLog,
 			"toolchain": cmdToolchain,
 			"sum":       cmdSum,
 		},
@@ -237,6 +239,18 @@ func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if found := strings.Contains(ts.ReadFile(args[0]), "hmetrics.injected/agent/onload"); found == neg {
 		ts.Fatalf("%s: agent linked: %v", args[0], found)
+	}
+}
+
+// log FILE compares what the last command wrote to its stdout with FILE, in which
+// "..." stands for anything within a line.
+func cmdLog(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: log FILE")
+	}
+	got, want := ts.ReadFile("stdout"), ts.ReadFile(args[0])
+	if re := strings.ReplaceAll(regexp.QuoteMeta(want), `\.\.\.`, ".*"); !regexp.MustCompile(`\A` + re + `\z`).MatchString(got) {
+		ts.Fatalf("the log is\n%s\nwant, as in %s,\n%s", got, args[0], want)
 	}
 }
 
