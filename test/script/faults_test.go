@@ -81,6 +81,7 @@ func cmdAt(ts *testscript.TestScript, neg bool, args []string) {
 		args[1] + "\n} >&2 ;;\nesac\nexec " + ts.Getenv("BUILDPACK") + "/bin/toolexec \"$@\"\n"
 	ts.Check(os.WriteFile(filepath.Join(dir, "toolexec"), []byte(script), 0o777))
 	ts.Setenv("GOFLAGS", "-toolexec="+filepath.Join(dir, "toolexec"))
+	ts.Setenv("EXPORTED_GOFLAGS", ts.Getenv("GOFLAGS"))
 }
 
 // gocache gives the scenario a build cache of its own, which holds what the

@@ -116,11 +116,15 @@ var exported = []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT"}
 
 // buildpack runs bin/detect and bin/compile on $APP and then, as the platform
 // does before it runs the next buildpack, sources export: what it sets is set
-// in the scenario.
+// in the scenario. The next build begins with GOFLAGS as the scenario had it.
 func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 0 {
 		ts.Fatalf("usage: buildpack")
 	}
+	if ts.Getenv("GOFLAGS") == ts.Getenv("EXPORTED_GOFLAGS") {
+		ts.Setenv("GOFLAGS", ts.Getenv("SCENARIO_GOFLAGS"))
+	}
+	ts.Setenv("SCENARIO_GOFLAGS", ts.Getenv("GOFLAGS"))
 	ts.Check(os.MkdirAll(ts.Getenv("CACHE_DIR"), 0o777))
 	run := func(script string, args ...string) error { return ts.Exec(ts.Getenv("BUILDPACK")+script, args...) }
 	err := run("/bin/detect", ts.Getenv("APP"))
@@ -140,6 +144,7 @@ func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 		value, _ := herokugo.Getenv(environ, name)
 		ts.Setenv(name, value)
 	}
+	ts.Setenv("EXPORTED_GOFLAGS", ts.Getenv("GOFLAGS"))
 }
 
 // heroku-go runs the Go buildpack's part of the build on $APP, in the
