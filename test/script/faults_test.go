@@ -25,12 +25,12 @@ import (
 // faultCmds are the commands that only the scenarios in faults use.
 var faultCmds = map[string]func(*testscript.TestScript, bool, []string){
 	"absent":   cmdAbsent,
+	"again":    cmdAgain,
 	"at":       cmdAt,
 	"gocache":  cmdGocache,
 	"killed":   cmdKilled,
 	"mounted":  cmdMounted,
 	"parallel": cmdParallel,
-	"same":     cmdSame,
 	"socket":   cmdSocket,
 }
 
@@ -47,23 +47,39 @@ func TestFaultScripts(t *testing.T) {
 	testscript.Run(t, p)
 }
 
-// absent FILE builds $APP to FILE as if the buildpack were absent, on the same
-// build cache.
+// absent [FILE] builds $APP as if the buildpack were absent, on the same build
+// cache: the first time to FILE, by default $WORK/plain, and later it must be what
+// FILE is.
 func cmdAbsent(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: absent FILE")
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: absent [FILE]")
 	}
-	ts.Check(ts.Exec("env", "-C", ts.Getenv("APP"), "-u", "GOFLAGS", "-u", "HMETRICS_STAGE", "-u", "HMETRICS_INJECT",
-		"go", "build", "-o", ts.MkAbs(args[0]), "."))
+	file := filepath.Join(ts.Getenv("WORK"), "plain")
+	if len(args) == 1 {
+		file = ts.MkAbs(args[0])
+	}
+	build := []string{"env", "-C", ts.Getenv("APP"), "-u", "GOFLAGS", "-u", "HMETRICS_STAGE", "-u", "HMETRICS_INJECT", "go", "build"}
+	if _, err := os.Stat(file); err == nil {
+		buildAgain(ts, file, build)
+		return
+	}
+	ts.Check(ts.Exec(build[0], append(build[1:], "-o", file, ".")...))
 }
 
-// same FILE FILE compares two binaries.
-func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: same FILE FILE")
+// again FILE builds the app in the working directory, which must be what FILE is.
+func cmdAgain(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: again FILE")
 	}
-	if same := ts.ReadFile(args[0]) == ts.ReadFile(args[1]); same == neg {
-		ts.Fatalf("%s and %s are the same: %v", args[0], args[1], same)
+	buildAgain(ts, ts.MkAbs(args[0]), []string{"go", "build"})
+}
+
+func buildAgain(ts *testscript.TestScript, file string, build []string) {
+	again := filepath.Join(ts.Getenv("WORK"), "again")
+	ts.Check(os.RemoveAll(again))
+	ts.Check(ts.Exec(build[0], append(build[1:], "-o", again, ".")...))
+	if ts.ReadFile(again) != ts.ReadFile(file) {
+		ts.Fatalf("what was built now is not what %s is", file)
 	}
 }
 
