@@ -202,16 +202,7 @@ func (t *trial) unpack() error {
 	if err != nil {
 		return err
 	}
-	for _, f := range txtar.Parse(data).Files {
-		to := filepath.Join(t.app, f.Name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-			return err
-		}
-		if err := os.WriteFile(to, f.Data, 0o666); err != nil {
-			return err
-		}
-	}
-	return nil
+	return txtar.Write(txtar.Parse(data), t.app)
 }
 
 // bash runs a script in the app's directory and returns what it prints.

@@ -237,13 +237,15 @@ func cmdDyno(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%d reports, first after %.0f s\n%s", len(reports), reports[0].Received.Sub(start).Seconds(), out.String())
 }
 
-// linked BINARY looks for the agent's functions in a binary.
+// linked BINARY... looks for the agent's functions in each binary.
 func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: linked BINARY")
+	if len(args) == 0 {
+		ts.Fatalf("usage: linked BINARY...")
 	}
-	if found := strings.Contains(ts.ReadFile(args[0]), "hmetrics.injected/agent/onload"); found == neg {
-		ts.Fatalf("%s: agent linked: %v", args[0], found)
+	for _, file := range args {
+		if found := strings.Contains(ts.ReadFile(file), "hmetrics.injected/agent/onload"); found == neg {
+			ts.Fatalf("%s: agent linked: %v", file, found)
+		}
 	}
 }
 
