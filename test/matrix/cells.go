@@ -190,13 +190,11 @@ func commandCells() []cell {
 		return names
 	}
 	return []cell{
-		{name: "commands/build", build: "go build -o app .", reports: app, short: true},
 		{name: "commands/build-files", build: "go build -o app main.go notag.go", reports: app},
 		{name: "commands/build-import-path", build: "go build -o app example.com/plain", reports: app},
 		{name: "commands/build-all", build: "go build ./... && go build -o app .", reports: app},
 		{name: "commands/build-many-o", app: "two", build: "mkdir out && go build -o out ./cmd/...", reports: []string{"./out/web", "./out/worker"}},
 		{name: "commands/install", build: "go install .", reports: bin("plain"), short: true},
-		{name: "commands/install-heroku", build: "go install -v -tags heroku .", reports: bin("plain")},
 		{name: "commands/run", build: "true", reports: []string{"go run ."}},
 		{name: "commands/run-files", build: "go build -race -o $WORK/warm main.go notag.go", reports: []string{"go run -race main.go notag.go"}, needs: needsC},
 		{name: "commands/run-path", app: "two", build: "true", reports: []string{"go run ./cmd/web -x"}},
