@@ -97,7 +97,6 @@ func params(t *testing.T) testscript.Params {
 			"linked":    cmdLinked,
 			"log":       cmdLog,
 			"toolchain": cmdToolchain,
-			"sum":       cmdSum,
 		},
 	}
 }
@@ -270,16 +269,4 @@ func cmdToolchain(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv("GOROOT", root)
 	ts.Setenv("PATH", machine.Path(root))
-}
-
-// sum DIR FILE writes the names, modes and hashes of all files in DIR to FILE.
-func cmdSum(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: sum DIR FILE")
-	}
-	cmd := exec.Command("sh", "-c", "find . | sort | while read -r f; do stat -c '%n %a %s' \"$f\"; [ -d \"$f\" ] || sha256sum \"$f\"; done")
-	cmd.Dir = ts.MkAbs(args[0])
-	out, err := cmd.Output()
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), out, 0o666))
 }
