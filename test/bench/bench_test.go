@@ -47,8 +47,8 @@ func TestVerdicts(t *testing.T) {
 		pairs [][2]float64
 		want  string
 	}{
-		{"cold/web", [][2]float64{{1.05, 1}}, "met"},
-		{"cold/web", [][2]float64{{1.06, 1}}, "missed"},
+		{"cold/web", [][2]float64{{1.04, 1}}, "met"},
+		{"cold/web", [][2]float64{{1.05, 1}}, "missed"},
 		{"cold/10", [][2]float64{{2, 1}}, ""},
 		{"nochange/web", [][2]float64{{0.259, 0.2}}, "met"},
 		{"nochange/web", [][2]float64{{0.261, 0.2}}, "missed"},
