@@ -168,8 +168,8 @@ func TestCost(t *testing.T) {
 			t.Errorf("%s: heroku/x is not %d times dearer", what, factor)
 		}
 	}
-	contest("sample", 20, func() { takeSample(s) }, func() { runtime.ReadMemStats(&m) })
-	contest("sample and encode", 10, func() {
+	contest("sample", 5, func() { takeSample(s) }, func() { runtime.ReadMemStats(&m) })
+	contest("sample and encode", 3, func() {
 		sample, _ := takeSample(s)
 		appendDocument(make([]byte, 0, 320), sample, totals{})
 	}, func() { theirSample(io.Discard, 0, 0) })
