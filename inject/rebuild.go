@@ -27,6 +27,7 @@ type rebuilder struct {
 	require  bool     // HMETRICS_INJECT
 	log      io.Writer
 
+	patterns  []string          // HMETRICS_PACKAGES
 	modules   map[string]string // the app's, and in which directory each is
 	workspace map[string]bool   // those of its go.work; nil: it has none
 
@@ -97,6 +98,9 @@ func (r *rebuilder) run() error {
 	if err != nil || len(binaries) == 0 {
 		return err
 	}
+	if r.patterns, err = r.stage.patterns(); err != nil {
+		return err
+	}
 	if err := r.readApp(); err != nil {
 		return err
 	}
@@ -129,19 +133,15 @@ func (r *rebuilder) run() error {
 
 // try makes a new program, if the program is to have the agent, and tells of it.
 func (r *rebuilder) try(b *binary, p program) error {
-	patterns, err := r.stage.patterns()
-	if err != nil {
-		return err
-	}
 	if r.found++; r.found == 1 {
 		r.say("-----> Rebuilding with Go runtime metrics")
-		if err := unmatched(patterns, r.app); err != nil && r.require {
+		if err := unmatched(r.patterns, r.app); err != nil && r.require {
 			return err
 		} else if err != nil {
 			r.say(" !     %s", printable(err.Error()))
 		}
 	}
-	err = p.eligible(setting(b.build, "GOOS"), setting(b.build, "-buildmode"), patterns)
+	err := p.eligible(setting(b.build, "GOOS"), setting(b.build, "-buildmode"), r.patterns)
 	start := time.Now()
 	switch {
 	case err != nil:

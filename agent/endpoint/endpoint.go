@@ -94,8 +94,7 @@ type Server struct {
 	names     map[string]*process
 	reports   []Report
 	kept      int // bytes of the documents in reports
-	accepted  int
-	grown     chan struct{} // closed and replaced at each accepted report
+	accepted  tally
 	rejected  []Rejection
 	listeners map[int]listener
 	nextID    int
@@ -157,7 +156,6 @@ func New(o Options) *Server {
 		base:      "http://endpoint.invalid",
 		paths:     map[string]*process{},
 		names:     map[string]*process{},
-		grown:     make(chan struct{}),
 		listeners: map[int]listener{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -241,12 +239,44 @@ func (s *Server) listen(l listener) (stop func()) {
 // Wait returns the kept reports as soon as n were accepted since the start,
 // or what there is and an error once ctx is done or the server closed.
 func (s *Server) Wait(ctx context.Context, n int) ([]Report, error) {
+	err := s.wait(ctx, &s.accepted, n, "reports")
+	return s.Reports(), err
+}
+
+// A tally counts what was accepted since the start.
+type tally struct {
+	mu    sync.Mutex
+	n     int
+	grown chan struct{} // closed at the next one, if somebody waits for it
+}
+
+func (t *tally) add() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n++
+	if t.grown != nil {
+		close(t.grown)
+		t.grown = nil
+	}
+}
+
+// now returns the count, and what is closed when that grows.
+func (t *tally) now() (n int, grown <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.grown == nil {
+		t.grown = make(chan struct{})
+	}
+	return t.n, t.grown
+}
+
+// wait returns as soon as n were accepted, or an error once ctx is done or the
+// server closed.
+func (s *Server) wait(ctx context.Context, accepted *tally, n int, what string) error {
 	for {
-		s.mu.Lock()
-		have, grown := s.accepted, s.grown
-		s.mu.Unlock()
+		have, grown := accepted.now()
 		if have >= n {
-			return s.Reports(), nil
+			return nil
 		}
 		var why error
 		select {
@@ -257,7 +287,7 @@ func (s *Server) Wait(ctx context.Context, n int) ([]Report, error) {
 		case <-s.ctx.Done():
 			why = errors.New("the endpoint was closed")
 		}
-		return s.Reports(), fmt.Errorf("waiting for %d reports, %d came: %w", n, have, why)
+		return fmt.Errorf("waiting for %d %s, %d came: %w", n, what, have, why)
 	}
 }
 
@@ -376,9 +406,7 @@ func (s *Server) keep(r Report) {
 	if extra > 0 {
 		s.reports = append(s.reports[:0], s.reports[extra:]...)
 	}
-	s.accepted++
-	close(s.grown)
-	s.grown = make(chan struct{})
+	s.accepted.add()
 	call := s.subscribed()
 	s.mu.Unlock()
 	for _, l := range call {

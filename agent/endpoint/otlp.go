@@ -4,7 +4,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -46,10 +45,9 @@ type Histogram struct {
 
 // exports are what a Server was sent by OTLP.
 type exports struct {
-	mu    sync.Mutex
-	kept  []Export
-	n     int
-	grown chan struct{} // closed and replaced at each accepted export
+	mu       sync.Mutex
+	kept     []Export
+	accepted tally
 }
 
 // OTLPURL returns what the named process is to have as
@@ -67,28 +65,8 @@ func (s *Server) Exports() []Export {
 // WaitExports returns the kept exports as soon as n were accepted since the
 // start, or what there is and an error once ctx is done or the server closed.
 func (s *Server) WaitExports(ctx context.Context, n int) ([]Export, error) {
-	for {
-		s.exports.mu.Lock()
-		have := s.exports.n
-		if s.exports.grown == nil {
-			s.exports.grown = make(chan struct{})
-		}
-		grown := s.exports.grown
-		s.exports.mu.Unlock()
-		if have >= n {
-			return s.Exports(), nil
-		}
-		var why error
-		select {
-		case <-grown:
-			continue
-		case <-ctx.Done():
-			why = ctx.Err()
-		case <-s.ctx.Done():
-			why = errors.New("the endpoint was closed")
-		}
-		return s.Exports(), fmt.Errorf("waiting for %d exports, %d came: %w", n, have, why)
-	}
+	err := s.wait(ctx, &s.exports.accepted, n, "exports")
+	return s.Exports(), err
 }
 
 // serveOTLP serves a request for a process's path with otlpPath after it.
@@ -124,11 +102,7 @@ func (s *Server) keepExport(e Export) {
 	if extra := len(x.kept) - s.opts.Keep; extra > 0 {
 		x.kept = append(x.kept[:0], x.kept[extra:]...)
 	}
-	x.n++
-	if x.grown != nil {
-		close(x.grown)
-		x.grown = nil
-	}
+	x.accepted.add()
 }
 
 // PartialSuccess answers 200 and that so many data points were rejected, for the
