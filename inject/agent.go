@@ -60,9 +60,6 @@ func prepare(args []string) error {
 		return err
 	}
 	defer b.stage.lock()()
-	if err := b.shade(); err != nil {
-		return err
-	}
 	_, err = b.list(flags, "", true, false)
 	return err
 }
@@ -107,9 +104,6 @@ func (a agent) version() string { return strings.Split(a.modules[0], "\t")[1] }
 // have of the standard library must be the same archives.
 func (b builder) agent(flags buildFlags, pgo string, cgo bool, app *importConfig) (agent, error) {
 	defer b.stage.lock()()
-	if err := b.shade(); err != nil {
-		return agent{}, err
-	}
 	modules, err := b.stage.modules()
 	if err != nil {
 		return agent{}, err
@@ -181,6 +175,9 @@ func (b builder) list(flags buildFlags, pgo string, cgo, fresh bool) (importConf
 			return l, nil
 		}
 	}
+	if err := b.shade(); err != nil {
+		return importConfig{}, err
+	}
 	if b.toolexec != "" {
 		args = append(args, "-toolexec="+b.toolexec)
 		env = setenv(env, "GOFLAGS="+withChain(b.chain, b.toolexec))
@@ -196,9 +193,9 @@ func (b builder) list(flags buildFlags, pgo string, cgo, fresh bool) (importConf
 		return importConfig{}, fmt.Errorf("compiling the agent: the go command lists no archive for it")
 	}
 	// Without the file, the next link takes longer, nothing else.
-	if writeFile(name, []byte(checksum([]byte(out))+out)) != nil {
-		os.RemoveAll(name)
-	}
+	os.Mkdir(filepath.Dir(name), 0o777)
+	os.RemoveAll(name)
+	os.WriteFile(name, []byte(checksum([]byte(out))+out), 0o666)
 	return l, nil
 }
 
@@ -208,15 +205,14 @@ func checksum(data []byte) string { return fmt.Sprintf("# %x\n", sha256.Sum256(d
 // withChain returns GOFLAGS for a go command in whose build, too, the user's own
 // -toolexec is to run between bin/toolexec and the tools.
 func withChain(chain, toolexec string) string {
-	switch {
-	case chain == "":
+	if chain == "" {
 		return "-mod=readonly"
-	case strings.ContainsAny(chain, " \t\r\n"): // before Go 1.20 there is no such GOFLAGS
-		chain = "'-toolexec=" + chain + "'"
-	default:
-		chain = "-toolexec=" + chain
 	}
-	return "-mod=readonly " + chain + " -toolexec=" + strings.Fields(toolexec)[0]
+	quote := ""
+	if strings.ContainsAny(chain, " \t\r\n") { // before Go 1.20 there is no such GOFLAGS
+		quote = "'"
+	}
+	return "-mod=readonly " + quote + "-toolexec=" + chain + quote + " -toolexec=" + strings.Fields(toolexec)[0]
 }
 
 // agentGcflags returns the flag -gcflags for the agent's packages, of which the
@@ -241,15 +237,12 @@ func agentGcflags(flags buildFlags, shaded string) string {
 
 // complete reports whether the listing holds the agent and all its files exist.
 func (c importConfig) complete() bool {
-	if c.archives[shadedOnload] == "" {
-		return false
-	}
 	for _, archive := range c.archives {
 		if !exists(archive) {
 			return false
 		}
 	}
-	return true
+	return c.archives[shadedOnload] != ""
 }
 
 // conflict returns a package that is in both lists of archives but compiled
@@ -297,21 +290,18 @@ func buildID(archive string) (string, error) {
 	if err != nil && err != io.ErrUnexpectedEOF {
 		return "", fmt.Errorf("reading the build ID of %s: %w", archive, err)
 	}
-	const mark = "\nbuild id "
-	if i := bytes.Index(head[:n], []byte(mark)); i >= 0 {
-		line := head[i+len(mark) : n]
-		if j := bytes.IndexByte(line, '\n'); j >= 0 {
-			if id, err := strconv.Unquote(string(line[:j])); err == nil && id != "" {
-				return id, nil
-			}
-		}
+	_, rest, _ := strings.Cut(string(head[:n]), "\nbuild id ")
+	line, _, _ := strings.Cut(rest, "\n")
+	id, err := strconv.Unquote(line)
+	if err != nil || id == "" {
+		return "", fmt.Errorf("reading the build ID of %s: it has none", archive)
 	}
-	return "", fmt.Errorf("reading the build ID of %s: it has none", archive)
+	return id, nil
 }
 
 // lock keeps other steps from making the same, until unlock is called. Whoever
 // holds it has a process that may be stopped: it is waited for only so long.
-// Without the lock the same is made twice, nothing else.
+// Without the lock two may be in each other's way, and one go without the agent.
 func (s stage) lock() (unlock func()) {
 	f, err := os.Open(s.dir)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 // and the agent both use of the standard library must be compiled alike, or the
 // linker refuses it.
 type buildFlags struct {
+	flagList
 	archive []string // flags that change archives, as -name=value, for go list
 	module  []string // flags that choose the app's modules, likewise
-	pgo     string   // value of -pgo, or "": the go command's default
 	files   []string // Go files named on the command line
 	dir     string   // directory that the go command works in
 }
@@ -22,8 +22,7 @@ const (
 	takesValue = 1 << iota // "-x value" is one flag
 	changesArchives
 	choosesModules
-	holdsPath  // relative to the go command's directory
-	perPackage // may be given many times: the last one that matches a package counts
+	holdsPath // relative to the go command's directory
 )
 
 // goFlags are the flags of every subcommand that builds (go help build, run,
@@ -39,14 +38,40 @@ var goFlags = map[string]int{
 
 	"buildmode": takesValue | changesArchives, "compiler": takesValue | changesArchives, "installsuffix": takesValue | changesArchives,
 
-	"asmflags": takesValue | changesArchives | perPackage, "gccgoflags": takesValue | changesArchives | perPackage,
-	"gcflags": takesValue | changesArchives | perPackage,
+	"asmflags": takesValue | changesArchives, "gccgoflags": takesValue | changesArchives,
+	"gcflags": takesValue | changesArchives,
 
 	"mod":     takesValue | choosesModules,
 	"modfile": takesValue | choosesModules | holdsPath,
 	"overlay": takesValue | changesArchives | choosesModules | holdsPath,
 	"pgo":     takesValue | holdsPath,
 	"tags":    takesValue | changesArchives | choosesModules,
+}
+
+// A flagList is flags in the order in which they were given. Of most the last one
+// counts, of some the last one that matches a package.
+type flagList []flagValue
+
+type flagValue struct{ name, value string }
+
+// last returns the last value of a flag, or "".
+func (l flagList) last(name string) (value string) {
+	for _, f := range l {
+		if f.name == name {
+			value = f.value
+		}
+	}
+	return value
+}
+
+// used returns the flags that are put to the use, as -name=value.
+func (l flagList) used(use int) (flags []string) {
+	for _, f := range l {
+		if goFlags[f.name]&use != 0 {
+			flags = append(flags, "-"+f.name+"="+f.value)
+		}
+	}
+	return flags
 }
 
 // readBuildFlags reads the flags of a go command from its command line and the
@@ -56,52 +81,39 @@ func readBuildFlags(args []string, goflags, dir string) (buildFlags, error) {
 	if err != nil {
 		return buildFlags{}, fmt.Errorf("reading GOFLAGS=%s: %w", goflags, err)
 	}
-	values := make(map[string]string)
+	var list flagList
 	for _, word := range words {
 		// GOFLAGS holds whole flags only.
 		if name, value, _, ok := cutFlag(word); ok {
-			setFlag(values, name, value)
+			list = append(list, flagValue{name, value})
 		}
 	}
-	files := readCommandLine(args, values)
-	for name, use := range goFlags {
-		v := values[name]
-		if use&holdsPath != 0 && v != "" && v != "off" && v != "auto" && !filepath.IsAbs(v) {
-			values[name] = filepath.Join(dir, v)
+	files := list.readCommandLine(args)
+	for i, f := range list {
+		if goFlags[f.name]&holdsPath != 0 && f.value != "" && f.value != "off" && f.value != "auto" {
+			list[i].value = absolute(f.value, dir)
 		}
 	}
-	f := buildFlags{
-		archive: selectFlags(values, changesArchives), module: selectFlags(values, choosesModules),
-		pgo: values["pgo"], files: files, dir: dir,
-	}
-	if std := standardPatterns(values["coverpkg"]); std != "" {
+	f := buildFlags{list, list.used(changesArchives), list.used(choosesModules), files, dir}
+	if std := standardPatterns(list.last("coverpkg")); std != "" {
 		f.archive = append(f.archive, "-cover=true", "-coverpkg="+std)
-		if mode := values["covermode"]; mode != "" {
+		if mode := list.last("covermode"); mode != "" {
 			f.archive = append(f.archive, "-covermode="+mode)
 		}
 	}
 	return f, nil
 }
 
-// setFlag sets a flag. Of one that may be given many times all values are kept,
-// with zero bytes between them.
-func setFlag(values map[string]string, name, value string) {
-	if was, ok := values[name]; ok && goFlags[name]&perPackage != 0 {
-		value = was + "\x00" + value
-	}
-	values[name] = value
-}
-
-// readCommandLine adds the flags of a go command's command line to values, and
-// returns the Go files that it names.
-func readCommandLine(args []string, values map[string]string) (files []string) {
+// readCommandLine adds the flags of a go command's command line, and returns the Go
+// files that it names.
+func (l *flagList) readCommandLine(args []string) (files []string) {
 	command := ""
 	for args = args[1:]; len(args) > 0; {
 		arg := args[0]
 		args = args[1:]
 		name, value, hasValue, isFlag := cutFlag(arg)
 		switch {
-		case arg == "--" || name == "args":
+		case arg == "--" || name == "args" || isFlag && command == "run" && len(files) > 0:
 			return files
 		case isFlag:
 			if goFlags[name]&takesValue != 0 && !hasValue {
@@ -110,7 +122,7 @@ func readCommandLine(args []string, values map[string]string) (files []string) {
 				}
 				value, args = args[0], args[1:]
 			}
-			setFlag(values, name, value)
+			*l = append(*l, flagValue{name, value})
 		case command == "":
 			command = arg
 		case strings.HasSuffix(arg, ".go"):
@@ -154,20 +166,6 @@ func cutFlag(arg string) (name, value string, hasValue, ok bool) {
 	return name, "true", false, true
 }
 
-// selectFlags returns the flags that are put to the use.
-func selectFlags(values map[string]string, use int) []string {
-	var flags []string
-	for _, name := range sortedKeys(values) {
-		if goFlags[name]&use == 0 {
-			continue
-		}
-		for _, value := range strings.Split(values[name], "\x00") {
-			flags = append(flags, "-"+name+"="+value)
-		}
-	}
-	return flags
-}
-
 // splitQuoted splits a list as the go command splits GOFLAGS: at white space,
 // with '…' or "…" around a whole element that holds some, and no escapes.
 func splitQuoted(s string) ([]string, error) {
@@ -194,13 +192,7 @@ func splitQuoted(s string) ([]string, error) {
 
 // sanitizes reports whether the build has a race detector or the like.
 func (f buildFlags) sanitizes() bool {
-	for _, flag := range f.archive {
-		switch flag {
-		case "-race=true", "-msan=true", "-asan=true":
-			return true
-		}
-	}
-	return false
+	return f.last("race") == "true" || f.last("msan") == "true" || f.last("asan") == "true"
 }
 
 // absolute returns the name of a file that is given relative to dir.
@@ -214,19 +206,13 @@ func absolute(name, dir string) string {
 // vendored reports whether a build takes the app's dependencies from a vendor
 // directory: it is told so, or finds one (go help modules).
 func vendored(flags buildFlags) bool {
-	for _, f := range flags.module {
-		if strings.HasPrefix(f, "-mod=") {
-			return f == "-mod=vendor"
+	if mod := flags.last("mod"); mod != "" {
+		return mod == "vendor"
+	}
+	for _, dir := range parents(flags.dir) {
+		if (exists(filepath.Join(dir, "go.mod")) || exists(filepath.Join(dir, "go.work"))) && exists(filepath.Join(dir, "vendor", "modules.txt")) {
+			return true
 		}
 	}
-	for dir := flags.dir; ; dir = filepath.Dir(dir) {
-		if exists(filepath.Join(dir, "go.mod")) || exists(filepath.Join(dir, "go.work")) {
-			if exists(filepath.Join(dir, "vendor", "modules.txt")) {
-				return true
-			}
-		}
-		if dir == filepath.Dir(dir) {
-			return false
-		}
-	}
+	return false
 }

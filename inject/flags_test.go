@@ -22,9 +22,9 @@ func TestReadBuildFlags(t *testing.T) {
 		{args: "go|build|--gcflags=all=-N -l|-mod=vendor|.", archive: "-gcflags=all=-N -l", module: "-mod=vendor"},
 		{args: "go|build|-overlay|o.json|.", archive: "-overlay=/app/o.json", module: "-overlay=/app/o.json"},
 		{args: "go|build|-modfile=/x/go.mod|.", module: "-modfile=/x/go.mod"},
-		{args: "go|build|.", goflags: "-trimpath -toolexec=/x/toolexec '-tags=a b'", archive: "-tags=a b -trimpath=true", module: "-tags=a b"},
-		{args: "go|build|-trimpath=false|.", goflags: "-trimpath", archive: "-trimpath=false"},
-		{args: "go|run|-race|main.go|other.go|-msan", archive: "-msan=true -race=true", files: "main.go other.go"},
+		{args: "go|build|.", goflags: "-trimpath -toolexec=/x/toolexec '-tags=a b'", archive: "-trimpath=true -tags=a b", module: "-tags=a b"},
+		{args: "go|build|-trimpath=false|.", goflags: "-trimpath", archive: "-trimpath=true -trimpath=false"},
+		{args: "go|run|-race|main.go|other.go|-msan", archive: "-race=true", files: "main.go other.go"},
 		{args: "go|run|-race|./cmd/web|-msan", archive: "-race=true"},
 		{args: "go|test|./...|-race|-args|-msan", archive: "-race=true"},
 		{args: "go|test|-run|X|-asan|.", archive: "-asan=true"},
@@ -44,7 +44,7 @@ func TestReadBuildFlags(t *testing.T) {
 			{"archive flags", strings.Join(f.archive, " "), test.archive},
 			{"module flags", strings.Join(f.module, " "), test.module},
 			{"files", strings.Join(f.files, " "), test.files},
-			{"profile", f.pgo, test.pgo},
+			{"profile", f.last("pgo"), test.pgo},
 		} {
 			if check.got != check.want {
 				t.Errorf("%s with GOFLAGS=%s: %s: %q, want %q", test.args, test.goflags, check.what, check.got, check.want)

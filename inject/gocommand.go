@@ -25,46 +25,31 @@ type parentCommand struct {
 // starts has the variable TOOLEXEC_IMPORTPATH as this process has it; the go
 // command, whatever its file is called, has not.
 func findParent(proc string, pid int, importPath string) (parentCommand, error) {
-	const reading = "reading the go command's flags: %w"
-	for first := pid; pid > 1; {
+	for pid > 1 {
 		dir := filepath.Join(proc, strconv.Itoa(pid))
 		env, err := os.ReadFile(filepath.Join(dir, "environ"))
-		if err != nil {
-			return parentCommand{}, fmt.Errorf(reading, err)
+		cmdline, cerr := os.ReadFile(filepath.Join(dir, "cmdline"))
+		cwd, derr := os.Readlink(filepath.Join(dir, "cwd"))
+		stat, serr := os.ReadFile(filepath.Join(dir, "stat"))
+		for _, err := range []error{err, cerr, derr, serr} {
+			if err != nil {
+				return parentCommand{}, fmt.Errorf("reading the go command's flags: %w", err)
+			}
 		}
 		if getenv(strings.Split(string(env), "\x00"), "TOOLEXEC_IMPORTPATH") != importPath {
-			cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-			if err != nil {
-				return parentCommand{}, fmt.Errorf(reading, err)
-			}
-			cwd, err := os.Readlink(filepath.Join(dir, "cwd"))
-			if err != nil {
-				return parentCommand{}, fmt.Errorf(reading, err)
-			}
 			return parentCommand{strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00"), cwd}, nil
 		}
-		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
-		if err != nil {
-			return parentCommand{}, fmt.Errorf(reading, err)
-		}
-		above, ok := parseStat(string(stat))
-		if !ok || above == first {
-			return parentCommand{}, fmt.Errorf(reading, fmt.Errorf("%s/stat is malformed", dir))
-		}
-		pid = above
+		pid = parseStat(string(stat))
 	}
-	return parentCommand{}, fmt.Errorf("no go command is above the step: build with go build, go install or go run")
+	return parentCommand{}, errors.New("no go command is above the step: build with go build, go install or go run")
 }
 
 // parseStat returns the parent of a process from its /proc/PID/stat (man 5 proc):
-// "pid (comm) state ppid …", where comm may hold spaces and parentheses.
-func parseStat(stat string) (parent int, ok bool) {
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 {
-		return 0, false
-	}
-	parent, err := strconv.Atoi(fields[1])
-	return parent, err == nil
+// "pid (comm) state ppid …", where comm may hold spaces and parentheses. It returns
+// 0 if there is none.
+func parseStat(stat string) (parent int) {
+	fmt.Sscanf(stat[strings.LastIndexByte(stat, ')')+1:], " %s %d", new(string), &parent)
+	return parent
 }
 
 const (

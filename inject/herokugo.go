@@ -46,10 +46,5 @@ func (r rebuilder) herokuGoEnv(env []string, envDir, cacheDir string) []string {
 	if getenv(env, "GO_SETUP_GOPATH_FOR_MODULE_CACHE") == "true" {
 		set("GOPATH", filepath.Join(r.app, ".heroku/go-path"))
 	}
-	for i, e := range env {
-		if strings.HasPrefix(e, "GIT_DIR=") {
-			return append(env[:i:i], env[i+1:]...)
-		}
-	}
 	return env
 }

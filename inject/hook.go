@@ -7,8 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 )
 
 // The hook is the package that every main package is compiled with and imports.
@@ -80,40 +78,18 @@ func (o object) fingerprint() []byte { return o[8:16] }
 // shared reports whether the code may be loaded at any address.
 func (o object) shared() bool { return o[16]&1 != 0 }
 
-// objectFile returns the Go object file in an archive (cmd/internal/archive):
+// objectFile returns the Go object file in the archive of a hook (cmd/internal/archive),
+// which it ends with:
 //
-//	!<arch>
-//	__.PKGDEF       0           0     0     644     7955      `
-//	…
-//	_go_.o          0           0     0     644     18204     `
 //	go object linux amd64 go1.26.8 X:none
 //	…
 //	!
 //	␀go120ld…
 func objectFile(archive []byte) (object, error) {
-	const magic, header = "!<arch>\n", 60
-	unexpected := errors.New("its object file is not of a known form: this Go release may be newer than this buildpack")
-	if !bytes.HasPrefix(archive, []byte(magic)) {
-		return nil, unexpected
+	const end = "\n!\n"
+	i := bytes.LastIndex(archive, []byte(end+objectMagic))
+	if i < 0 || len(archive) < i+len(end)+20 || string(archive[i+len(end)+6:i+len(end)+8]) != "ld" {
+		return nil, errors.New("its object file is not of a known form: this Go release may be newer than this buildpack")
 	}
-	for rest := archive[len(magic):]; len(rest) >= header; {
-		name := strings.TrimSpace(string(rest[:16]))
-		size, err := strconv.Atoi(strings.TrimSpace(string(rest[48:58])))
-		if err != nil || size < 0 || size > len(rest)-header {
-			return nil, unexpected
-		}
-		file := rest[header : header+size]
-		if name == "_go_.o" {
-			i := bytes.Index(file, []byte("\n!\n"+objectMagic))
-			if i < 0 || len(file) < i+3+20 || string(file[i+3+6:i+3+8]) != "ld" {
-				return nil, unexpected
-			}
-			return object(file[i+3:]), nil
-		}
-		rest = rest[header+size:]
-		if size%2 == 1 && len(rest) > 0 {
-			rest = rest[1:]
-		}
-	}
-	return nil, unexpected
+	return object(archive[i+len(end):]), nil
 }

@@ -18,30 +18,25 @@ func parseImportConfig(data string) importConfig {
 	c := importConfig{archives: make(map[string]string)}
 	c.lines = strings.Split(strings.TrimSuffix(data, "\n"), "\n")
 	for _, line := range c.lines {
-		const verb = "packagefile "
-		if !strings.HasPrefix(line, verb) {
-			continue
-		}
-		if i := strings.IndexByte(line, '='); i >= 0 {
-			c.archives[strings.TrimSpace(line[len(verb):i])] = line[i+1:]
+		path, archive, ok := strings.Cut(line, "=")
+		if ok && strings.HasPrefix(path, "packagefile ") {
+			c.archives[strings.TrimSpace(path[len("packagefile "):])] = archive
 		}
 	}
 	return c
 }
 
-func (c *importConfig) add(path, archive string) {
+// set adds a package, in the place of the one of this path that may be there.
+func (c *importConfig) set(path, archive string) {
+	was := "packagefile " + path + "=" + c.archives[path]
 	c.archives[path] = archive
-	c.lines = append(c.lines, "packagefile "+path+"="+archive)
-}
-
-// replace sets another archive for a package that is there.
-func (c *importConfig) replace(path, archive string) {
 	for i, line := range c.lines {
-		if line == "packagefile "+path+"="+c.archives[path] {
+		if line == was {
 			c.lines[i] = "packagefile " + path + "=" + archive
+			return
 		}
 	}
-	c.archives[path] = archive
+	c.lines = append(c.lines, "packagefile "+path+"="+archive)
 }
 
 func (c *importConfig) String() string { return strings.Join(c.lines, "\n") + "\n" }
@@ -55,31 +50,23 @@ const modInfoMark = 16
 // read it (go version -m, vulnerability scanners) see what was linked and why.
 func (c *importConfig) describe(modules, settings []string) {
 	for i, line := range c.lines {
-		const verb = "modinfo "
-		if !strings.HasPrefix(line, verb) {
+		info, ok := modInfo(line)
+		if !ok {
 			continue
 		}
-		info, err := strconv.Unquote(line[len(verb):])
-		if err != nil || len(info) < 2*modInfoMark {
-			return
-		}
-		body := info[modInfoMark : len(info)-modInfoMark]
-		at := len(body)
-		if j := strings.Index(body, "\nbuild\t"); j >= 0 {
+		end := len(info) - modInfoMark
+		at := end
+		if j := strings.Index(info, "\nbuild\t"); j >= 0 {
 			at = j + 1
 		}
-		var b strings.Builder
-		b.WriteString(info[:modInfoMark] + body[:at])
+		deps, build := info[:at], info[at:end]
 		for _, m := range modules {
-			b.WriteString("dep\t" + m + "\n")
+			deps += "dep\t" + m + "\n"
 		}
-		b.WriteString(body[at:])
 		for _, s := range settings {
-			b.WriteString("build\t" + s + "\n")
+			build += "build\t" + s + "\n"
 		}
-		b.WriteString(info[len(info)-modInfoMark:])
-		c.lines[i] = verb + strconv.Quote(b.String())
-		return
+		c.lines[i] = "modinfo " + strconv.Quote(deps+build+info[end:])
 	}
 }
 
@@ -87,15 +74,22 @@ func (c *importConfig) describe(modules, settings []string) {
 // has none.
 func (c *importConfig) buildInfo() *debug.BuildInfo {
 	for _, line := range c.lines {
-		text, err := strconv.Unquote(strings.TrimPrefix(line, "modinfo "))
-		if err != nil || len(text) < 2*modInfoMark {
-			continue
-		}
-		if info, err := debug.ParseBuildInfo(text[modInfoMark : len(text)-modInfoMark]); err == nil {
-			return info
+		if text, ok := modInfo(line); ok {
+			if info, err := debug.ParseBuildInfo(text[modInfoMark : len(text)-modInfoMark]); err == nil {
+				return info
+			}
 		}
 	}
 	return &debug.BuildInfo{Path: importPath()}
+}
+
+// modInfo returns what a line "modinfo" holds.
+func modInfo(line string) (info string, ok bool) {
+	if !strings.HasPrefix(line, "modinfo ") {
+		return "", false
+	}
+	info, err := strconv.Unquote(line[len("modinfo "):])
+	return info, err == nil && len(info) >= 2*modInfoMark
 }
 
 // first returns the first of the packages that the program has, or "".

@@ -21,7 +21,7 @@ func TestImportConfigKeepsWhatItDoesNotKnow(t *testing.T) {
 	if got := c.String(); got != linkConfig {
 		t.Errorf("unchanged config:\n%s\nwant:\n%s", got, linkConfig)
 	}
-	c.add("net/http", "/cache/bb-d")
+	c.set("net/http", "/cache/bb-d")
 	if got, want := c.String(), linkConfig+"packagefile net/http=/cache/bb-d\n"; got != want {
 		t.Errorf("config:\n%s\nwant:\n%s", got, want)
 	}
@@ -67,9 +67,9 @@ func TestBuildInfo(t *testing.T) {
 	}
 }
 
-func TestReplaceArchive(t *testing.T) {
+func TestSetArchive(t *testing.T) {
 	c := parseImportConfig(linkConfig)
-	c.replace("fmt", "/other.a")
+	c.set("fmt", "/other.a")
 	want := strings.Replace(linkConfig, "/work dir/b002/_pkg_.a", "/other.a", 1)
 	if got := c.String(); got != want || c.archives["fmt"] != "/other.a" {
 		t.Errorf("config:\n%s\nwant:\n%s", got, want)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -112,7 +111,7 @@ func (s linkStep) agentFor(cfg *importConfig, info *debug.BuildInfo, flags build
 		if err != nil {
 			return agent{}, err
 		}
-		if pgo = flags.pgo; pgo == "" || pgo == "auto" {
+		if pgo = flags.last("pgo"); pgo == "" || pgo == "auto" {
 			pgo = filepath.Join(dir, "default.pgo")
 		}
 	}
@@ -128,10 +127,10 @@ func (s linkStep) agentFor(cfg *importConfig, info *debug.BuildInfo, flags build
 	if err != nil {
 		return agent{}, err
 	}
-	cfg.replace(hookPath, archive)
+	cfg.set(hookPath, archive)
 	for _, path := range sortedKeys(a.archives) {
 		if cfg.archives[path] == "" {
-			cfg.add(path, a.archives[path])
+			cfg.set(path, a.archives[path])
 		}
 	}
 	return a, nil
@@ -140,10 +139,10 @@ func (s linkStep) agentFor(cfg *importConfig, info *debug.BuildInfo, flags build
 // unhooked returns the reason for which a main package was compiled without the hook.
 func (s linkStep) unhooked() error {
 	// As in bin/toolexec.
-	if version, err := exec.Command(s.tool, "-V=full").Output(); err == nil {
-		if old := regexp.MustCompile(` version (go1\.([0-9]|1[0-7])(\D\S*)?)\s`).FindSubmatch(version); old != nil {
-			return fmt.Errorf("%s is too old, Go 1.18 is the oldest that works: raise the go line in go.mod", old[1])
-		}
+	version, _ := os.ReadFile(filepath.Join(s.goroot(), "VERSION"))
+	minor := 0
+	if n, _ := fmt.Sscanf(string(version), "go1.%d", &minor); n == 1 && minor < 18 {
+		return fmt.Errorf("%s is too old, Go 1.18 is the oldest that works: raise the go line in go.mod", strings.Fields(string(version))[0])
 	}
 	if contains(s.program, "-linkshared") {
 		return errors.New("-linkshared takes the standard library from a file that was built without it: build without -linkshared")

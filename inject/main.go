@@ -48,26 +48,21 @@ type command func(args []string) error
 var commands = map[string]command{"id": id, "prepare": prepare, "link": link}
 
 func main() {
-	err := run(os.Args[1:])
-	if err == nil {
-		return
+	err := error(errUsage)
+	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
+		err = commands[os.Args[1]](os.Args[2:])
 	}
 	switch err := err.(type) {
+	case nil:
 	case exitStatus:
 		os.Exit(int(err))
 	case usageError:
 		fmt.Fprint(os.Stderr, err)
 		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, oneLine(err.Error()))
+		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stderr, oneLine(err.Error()))
-	os.Exit(1)
-}
-
-func run(args []string) error {
-	if len(args) == 0 || commands[args[0]] == nil {
-		return errUsage
-	}
-	return commands[args[0]](args[1:])
 }
 
 // An exitStatus ends the command without a message.

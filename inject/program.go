@@ -52,19 +52,17 @@ func programOf(info *debug.BuildInfo, vendored bool) program {
 // programIn returns the program in a directory, by the go.mod above it.
 func programIn(dir string) program {
 	p := program{path: commandLineArguments, relative: ".", own: true}
-	for root := dir; ; root = filepath.Dir(root) {
+	for _, root := range parents(dir) {
 		if b, err := os.ReadFile(filepath.Join(root, "go.mod")); err == nil {
 			p.module = modulePath(string(b))
 			if rel := filepath.ToSlash(strings.TrimPrefix(dir, root)); rel != "" {
 				p.relative = "." + rel
 			}
 			p.path = path.Join(p.module, p.relative)
-			return p
-		}
-		if root == filepath.Dir(root) {
-			return p
+			break
 		}
 	}
+	return p
 }
 
 // An ineligible program does not get the agent, for a reason that is no failure.
@@ -190,14 +188,22 @@ func isMain(name string) bool {
 // appRoot returns the outermost directory with a go.mod that dir is in, or dir.
 func appRoot(dir string) string {
 	root := dir
-	for d := dir; ; d = filepath.Dir(d) {
+	for _, d := range parents(dir) {
 		if exists(filepath.Join(d, "go.mod")) {
 			root = d
 		}
-		if d == filepath.Dir(d) {
-			return root
-		}
 	}
+	return root
+}
+
+// parents returns a directory and those above it, the root last.
+func parents(dir string) []string {
+	dirs := []string{dir}
+	for dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		dirs = append(dirs, dir)
+	}
+	return dirs
 }
 
 // modulePath returns the path that a go.mod declares.

@@ -64,7 +64,8 @@ func rebuild(args []string) error {
 	}
 	envDir, first := args[6], "let this buildpack come before heroku/go in project.toml."
 	if len(args) == 8 {
-		r.env = r.herokuGoEnv(r.env, envDir, args[7])
+		os.Unsetenv("GIT_DIR") // as heroku/go does
+		r.env = r.herokuGoEnv(os.Environ(), envDir, args[7])
 		first = "let this buildpack come first:\n" +
 			"       heroku buildpacks:remove " + buildpackURL + " && heroku buildpacks:add --index 1 " + buildpackURL
 	}

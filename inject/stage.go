@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +15,8 @@ import (
 //	src/         sources of the agent and of what a step runs, with go.mod and go.sum
 //	packages     HMETRICS_PACKAGES
 //	inject-HOST  this command, built on first use for the build machine HOST
-//	shaded/      the agent and its modules under import paths of their own
+//	shaded/      the agent and its modules under import paths of their own, while
+//	             they are compiled
 //	listings/    where the go command keeps their archives, per build flags
 type stage struct{ dir string }
 
@@ -38,46 +40,37 @@ func (s stage) path(elem ...string) string {
 // patterns returns the package patterns of HMETRICS_PACKAGES.
 func (s stage) patterns() ([]string, error) {
 	b, err := os.ReadFile(s.path("packages"))
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
 	return strings.Fields(string(b)), err
 }
 
-// writeFile puts a file in place in one move, so that go commands which run at
-// the same time see all of it or nothing.
-func writeFile(name string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
+// modules returns what the agent is made of in the form that importConfig.describe
+// takes: the buildpack's own module, then those that its go.mod requires.
+func (s stage) modules() ([]string, error) {
+	version, err := s.version()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = f.Write(data)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
+	mod, err := os.ReadFile(s.path("src", "go.mod"))
 	if err != nil {
-		os.Remove(f.Name())
+		return nil, err
 	}
-	return err
+	sums, err := os.ReadFile(s.path("src", "go.sum"))
+	modules := []string{buildpackModule + "\t" + version}
+	for _, line := range strings.Split(string(sums), "\n") {
+		if f := strings.Fields(line); len(f) == 3 && strings.Contains(string(mod), f[0]+" "+f[1]) {
+			modules = append(modules, strings.Join(f, "\t"))
+		}
+	}
+	return modules, err
 }
 
 // version returns the buildpack's version as a module version.
 func (s stage) version() (string, error) {
-	const file, key = "buildpack.toml", "version = "
-	b, err := os.ReadFile(s.path("src", file))
-	if err != nil {
-		return "", err
+	b, err := os.ReadFile(s.path("src", "buildpack.toml"))
+	_, rest, _ := strings.Cut(string(b), "\nversion = \"")
+	version, _, ok := strings.Cut(rest, "\"")
+	if err == nil && !ok {
+		err = errors.New(`buildpack.toml: no line version = "…"`)
 	}
-	for _, line := range strings.Split(string(b), "\n") {
-		if strings.HasPrefix(line, key) {
-			return "v" + strings.Trim(line[len(key):], "\" "), nil
-		}
-	}
-	return "", fmt.Errorf("%s: no line %q", file, key+`"…"`)
+	return "v" + version, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"debug/buildinfo"
 	"encoding/json"
@@ -8,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
-	"strings"
 )
 
 func init() { commands["verify"] = func(args []string) error { return verify(args, os.Stdout) } }
@@ -25,16 +24,15 @@ the command line is wrong.
 
 // A verdict is what can be said about a binary.
 type verdict struct {
-	Binary    string            `json:"binary"`
-	Linked    bool              `json:"linked"`              // the buildpack linked the agent
-	Reports   bool              `json:"reports"`             // and it reports to Heroku
-	Version   string            `json:"version,omitempty"`   // of the buildpack
-	Injection string            `json:"injection,omitempty"` // the injection ID
-	Off       string            `json:"off,omitempty"`       // the package that reports to Heroku in the agent's place
-	OTLPOff   string            `json:"otlp_off,omitempty"`  // the package that reports by OTLP in the agent's place
-	Reporter  string            `json:"reporter,omitempty"`  // without the agent: a package that reports to Heroku
-	Modules   map[string]string `json:"modules,omitempty"`   // versions of the third-party code inside the agent
-	Problem   string            `json:"problem,omitempty"`   // why nothing can be said
+	Binary    string `json:"binary"`
+	Linked    bool   `json:"linked"`              // the buildpack linked the agent
+	Reports   bool   `json:"reports"`             // and it reports to Heroku
+	Version   string `json:"version,omitempty"`   // of the buildpack
+	Injection string `json:"injection,omitempty"` // the injection ID
+	Off       string `json:"off,omitempty"`       // the package that reports to Heroku in the agent's place
+	OTLPOff   string `json:"otlp_off,omitempty"`  // the package that reports by OTLP in the agent's place
+	Reporter  string `json:"reporter,omitempty"`  // without the agent: a package that reports to Heroku
+	Problem   string `json:"problem,omitempty"`   // why nothing can be said
 }
 
 // verify says for each binary whether the agent is linked. It fails unless every
@@ -43,7 +41,6 @@ func verify(args []string, w io.Writer) error {
 	flags := flag.NewFlagSet("inject verify", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	asJSON := flags.Bool("json", false, "")
-	version := flags.Bool("version", false, "")
 	var names []string
 	for len(args) > 0 {
 		switch err := flags.Parse(args); {
@@ -57,11 +54,6 @@ func verify(args []string, w io.Writer) error {
 		if args = flags.Args(); len(args) > 0 {
 			names, args = append(names, args[0]), args[1:]
 		}
-	}
-	if *version {
-		info, _ := debug.ReadBuildInfo()
-		fmt.Fprintln(w, info.Main.Version)
-		return nil
 	}
 	if len(names) == 0 {
 		return usageError(verifyUsage)
@@ -129,7 +121,11 @@ func inspect(name string) verdict {
 	}
 	v.Off, v.OTLPOff = setting(info, destinations[0].setting), setting(info, destinations[1].setting)
 	v.Linked, v.Reports = true, v.Off == ""
-	v.Version, v.Modules = agentModules(info)
+	for _, m := range info.Deps {
+		if m.Path == buildpackModule {
+			v.Version = m.Version // the last one; an app may use the agent by itself
+		}
+	}
 	return v
 }
 
@@ -140,44 +136,18 @@ func holds(name, text string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	buf := make([]byte, 1<<20)
-	for kept := 0; ; {
-		n, err := io.ReadFull(f, buf[kept:])
-		if bytes.Contains(buf[:kept+n], []byte(text)) {
+	for r := bufio.NewReaderSize(f, 1<<20); ; {
+		part, err := r.Peek(r.Size())
+		switch {
+		case bytes.Contains(part, []byte(text)):
 			return true, nil
-		}
-		if err != nil {
-			if err == io.EOF || err == io.ErrUnexpectedEOF {
-				err = nil
-			}
+		case err == io.EOF:
+			return false, nil
+		case err != nil:
 			return false, err
 		}
-		kept = copy(buf, buf[len(buf)-len(text):])
+		r.Discard(len(part) - len(text))
 	}
-}
-
-// agentModules returns the versions of the modules that describe added.
-func agentModules(info *debug.BuildInfo) (version string, modules map[string]string) {
-	_, added := splitDeps(info)
-	if len(added) == 0 {
-		return "", nil
-	}
-	modules = make(map[string]string)
-	for _, m := range added[1:] {
-		modules[m.Path] = m.Version
-	}
-	return added[0].Version, modules
-}
-
-// splitDeps parts the app's modules from those that describe added: the last
-// one that is the buildpack's own, and all after it.
-func splitDeps(info *debug.BuildInfo) (app, added []*debug.Module) {
-	for i := len(info.Deps) - 1; i >= 0; i-- {
-		if info.Deps[i].Path == buildpackModule {
-			return info.Deps[:i], info.Deps[i:]
-		}
-	}
-	return info.Deps, nil
 }
 
 func (v verdict) String() string {
@@ -190,18 +160,11 @@ func (v verdict) String() string {
 	case !v.Linked:
 		return name + ": no agent"
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: agent %s, injection %s, with", name, v.Version, v.Injection)
-	for i, path := range sortedKeys(v.Modules) {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, " %s %s", path, v.Modules[path])
-	}
+	text := name + ": agent " + v.Version + ", injection " + v.Injection
 	for i, off := range []string{v.Off, v.OTLPOff} {
 		if off != "" {
-			b.WriteString(destinations[i].quiet(off))
+			text += destinations[i].quiet(off)
 		}
 	}
-	return b.String()
+	return text
 }

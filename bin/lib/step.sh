@@ -59,13 +59,15 @@ without() {
 	rewritten "$@"
 }
 
-# hook COMPILER: compile the hook, in the step's own directory, and make the
-# import config that has it.
+# hook COMPILER: compile the hook, in the directory that the steps of a program share,
+# unless it is there, and make the import config that has it.
 hook() {
-	printf '%s\n' "$hook_source" >"$dir/hmetrics.hook.go" &&
-		"$1" -o "$dir/hmetrics.hook.a" -p hmetrics.injected/hook -trimpath "$dir=>hmetrics.injected/hook" \
-			-pack $shared "$dir/hmetrics.hook.go" &&
-		printf '%s\n' "$packages" "packagefile hmetrics.injected/hook=$dir/hmetrics.hook.a" >"$config.hmetrics"
+	if [ ! -f "$dir/hmetrics.hook.a" ]; then
+		printf '%s\n' "$hook_source" >"$dir/hmetrics.hook.go" &&
+			"$1" -o "$dir/hmetrics.hook.a" -p hmetrics.injected/hook -trimpath "$dir=>hmetrics.injected/hook" \
+				-pack $shared "$dir/hmetrics.hook.go" || return
+	fi
+	printf '%s\n' "$packages" "packagefile hmetrics.injected/hook=$dir/hmetrics.hook.a" >"$config.hmetrics"
 }
 
 # in_config PACKAGE: whether the step's import config has the package.
