@@ -100,10 +100,11 @@ type Server struct {
 	nextID    int
 }
 
-// A listener has one of the two functions.
+// A listener has one of the functions.
 type listener struct {
 	report  func(Report)
 	attempt func(Attempt)
+	export  func(Export)
 }
 
 type process struct {
@@ -314,12 +315,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	report, status, err := s.read(r)
 	if err != nil {
-		reason := err.Error()
-		if len(reason) > maxSaid {
-			reason = strings.ToValidUTF8(reason[:maxSaid], "") + "…"
-		}
-		s.announce(Attempt{Report: Report{Process: name, Received: s.opts.Now()}, Refused: reason})
-		s.reject(w, name, status, reason)
+		s.announce(Attempt{Report: Report{Process: name, Received: s.opts.Now()}, Refused: reason(err)})
+		s.reject(w, name, status, reason(err))
 		return
 	}
 	report.Process = name
@@ -378,6 +375,15 @@ func (s *Server) read(r *http.Request) (Report, int, error) {
 	}
 	report.Received = s.opts.Now()
 	return report, 0, nil
+}
+
+// reason returns why a request is refused, which may quote what was sent.
+func reason(err error) string {
+	text := err.Error()
+	if len(text) > maxSaid {
+		text = strings.ToValidUTF8(text[:maxSaid], "") + "…"
+	}
+	return text
 }
 
 func (s *Server) announce(a Attempt) {

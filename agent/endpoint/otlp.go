@@ -18,13 +18,14 @@ import (
 // OTEL_EXPORTER_OTLP_ENDPOINT.
 const otlpPath = "/v1/metrics"
 
-// An Export is one accepted request by OTLP: metrics of a Go runtime by
-// OpenTelemetry's conventions.
+// An Export is one request by OTLP: metrics of a Go runtime by OpenTelemetry's
+// conventions.
 type Export struct {
 	Process  string
 	Received time.Time
 	Gzip     bool   // whether it was compressed
 	Body     []byte // the document, an ExportMetricsServiceRequest
+	Refused  string // why it was refused, of what only OnExport is told; empty if it was not
 
 	Resource             map[string]string
 	ScopeName, ScopeVers string
@@ -69,6 +70,13 @@ func (s *Server) WaitExports(ctx context.Context, n int) ([]Export, error) {
 	return s.Exports(), err
 }
 
+// OnExport has f called with every export that is accepted or refused from now on.
+// Of one that is refused it has Process, Received and Refused only. It is called
+// like the function given to OnReport. The returned function ends the subscription.
+func (s *Server) OnExport(f func(Export)) (stop func()) {
+	return s.listen(listener{export: f})
+}
+
 // serveOTLP serves a request for a process's path with otlpPath after it.
 func (s *Server) serveOTLP(w http.ResponseWriter, r *http.Request) {
 	name, fault, known := s.decide(strings.TrimSuffix(r.URL.Path, otlpPath), r.Header)
@@ -81,28 +89,42 @@ func (s *Server) serveOTLP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e, status, err := s.readExport(r)
+	e.Process = name
 	if err != nil {
-		s.reject(w, name, status, err.Error())
+		e.Received, e.Refused = s.opts.Now(), reason(err)
+		s.takeExport(e)
+		s.reject(w, name, status, e.Refused)
 		return
 	}
-	e.Process = name
 	w.Header().Set("Content-Type", "application/x-protobuf") // of the empty ExportMetricsServiceResponse
-	aw := &answer{ResponseWriter: w, accept: func() { s.keepExport(e) }}
+	aw := &answer{ResponseWriter: w, accept: func() { s.takeExport(e) }}
 	if fault.Serve != nil {
 		fault.Serve(aw, r)
 	}
 	aw.WriteHeader(http.StatusOK)
 }
 
-func (s *Server) keepExport(e Export) {
-	x := &s.exports
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.kept = append(x.kept, e)
-	if extra := len(x.kept) - s.opts.Keep; extra > 0 {
-		x.kept = append(x.kept[:0], x.kept[extra:]...)
+// takeExport keeps an export, if it was accepted, and tells of it.
+func (s *Server) takeExport(e Export) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	if x := &s.exports; e.Refused == "" {
+		x.mu.Lock()
+		x.kept = append(x.kept, e)
+		if extra := len(x.kept) - s.opts.Keep; extra > 0 {
+			x.kept = append(x.kept[:0], x.kept[extra:]...)
+		}
+		x.accepted.add()
+		x.mu.Unlock()
 	}
-	x.accepted.add()
+	s.mu.Lock()
+	call := s.subscribed()
+	s.mu.Unlock()
+	for _, l := range call {
+		if l.export != nil {
+			l.export(e)
+		}
+	}
 }
 
 // PartialSuccess answers 200 and that so many data points were rejected, for the

@@ -116,6 +116,8 @@ func TestRefusesExports(t *testing.T) {
 
 func TestTakesExports(t *testing.T) {
 	s := start(t, Options{Fault: Script(Status(503), Fault{}, PartialSuccess(1, "why"))})
+	var told []string
+	s.OnExport(func(e Export) { told = append(told, e.Process+" "+e.Refused) })
 	ctx := within(t, 10*time.Second)
 	var compressed bytes.Buffer
 	z := gzip.NewWriter(&compressed)
@@ -152,6 +154,9 @@ func TestTakesExports(t *testing.T) {
 	}
 	if n := len(s.Rejected()); n != 4 || len(s.Reports()) != 0 {
 		t.Errorf("%d rejected, %d reports", n, len(s.Reports()))
+	}
+	if want := "web.1 |web.1 |web.1 Content-Type \"application/json\", "; len(told) != 6 || !strings.HasPrefix(strings.Join(told, "|"), want) {
+		t.Errorf("told of %q, want %q...", told, want)
 	}
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()
