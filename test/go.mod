@@ -3,9 +3,12 @@ module github.com/hmetrics/heroku-buildpack-go-metrics/test
 go 1.26.0
 
 require (
+	github.com/cli/browser v1.3.0
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/wcharczuk/go-chart/v2 v2.1.2
+	golang.org/x/mod v0.43.0
+	golang.org/x/term v0.48.0
 )
 
 require (

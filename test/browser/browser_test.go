@@ -13,9 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
+
+const count = `Number(document.querySelector("#p0-facts .%s").textContent.replaceAll(",", ""))`
 
 // TestTry looks on while test/try runs an app of two processes: charts grow, and
 // whatever the endpoint does, nothing is lost.
@@ -25,55 +28,49 @@ func TestTry(t *testing.T) {
 	if cache := os.Getenv("HMETRICS_TEST_CACHE"); cache != "" {
 		args = append(args, "-cache", cache)
 	}
-	found := command(t, "./test/try", append(args, "test/apps/two"),
-		`look at (http://127\.0\.0\.1:\d+/)$`, `web\.1 is up: .*PORT=(\d+)`)
-	visit(t, "http://127.0.0.1:"+found[1][1]+"/jobs")
+	found := command(t, "./test/try", append(args, "-config", "GOMEMLIMIT=64MiB", "test/apps/two"), `web\.1 is up: .*PORT=(\d+)`, `look at (http://127\.0\.0\.1:\d+/)$`)
+	visit(t, "http://127.0.0.1:"+found[0]+"/jobs")
+	url := found[1]
 
-	b.do(chromedp.Navigate(found[0][1]))
+	b.do(chromedp.Navigate(url))
 	eval[string](b, "window.loaded = 'once'")
 	b.wait(`document.querySelector("#live").textContent === "Connected."`)
 	for i, name := range []string{"web", "worker"} {
-		if got := b.text(fmt.Sprintf("#p%d-name", i)); got != name {
-			t.Errorf("process %d is %q, want %q", i, got, name)
-		}
-		for _, figure := range []string{"heap", "gcs", "pause", "stack", "objects", "goroutines"} {
-			b.wait(`/\d/.test(document.querySelector("#p%d-%s .values").textContent)`, i, figure)
+		b.wait(`document.querySelector("#p%d-name").textContent === %q`, i, name)
+		for _, figure := range []string{"heap", "gcs", "pause", "stack", "objects", "goroutines", "latency", "cpu", "memory"} {
+			b.wait(`[...document.querySelectorAll("#p%d-%s .u-series:not(:first-child) .u-value")].every((e) => /\d/.test(e.textContent))`, i, figure)
 		}
 	}
-	const count = `Number(document.querySelector("#p0-facts .%s").textContent.replaceAll(",", ""))`
 	b.wait(count+" > 0", "delivered")
-	pause := func() { // HMETRICS_SCREENSHOTS_AFTER lets the charts fill
+	fill := func() { // HMETRICS_SCREENSHOTS_AFTER lets the charts fill
 		after, _ := time.ParseDuration(os.Getenv("HMETRICS_SCREENSHOTS_AFTER"))
 		time.Sleep(after)
 	}
 	shoot := func(when string) {
 		for _, scheme := range []string{"light", "dark"} {
-			for _, width := range []int64{1280, 390} {
-				b.shoot(fmt.Sprintf("%s-%s-%d", when, scheme, width), scheme, width)
-			}
+			b.shoot(when, scheme, 1280, true)
+			b.shoot(when, scheme, 390, true)
 		}
 	}
-	pause()
+	fill()
 	shoot("before")
 
 	// Whatever the fault, what is not delivered is pending, tried again, and told.
 	for _, fault := range []string{"503", "429", "hang", "reset"} {
 		if fault == "429" {
-			b.do(chromedp.Focus(chromedp.CSS(`button[value="429"]`)))
-			b.key(kb.Enter)
+			b.do(chromedp.Focus(chromedp.CSS(`button[value="429"]`)), chromedp.KeyEvent(kb.Enter))
 			b.wait(`document.activeElement.value === "429" && document.activeElement.ariaPressed === "true"`)
 		} else {
 			b.press(fault)
 		}
-		accepted := eval[int](b, count, "accepted")
-		retried := eval[int](b, count, "retried")
+		accepted, retried := eval[int](b, count, "accepted"), eval[int](b, count, "retried")
 		b.wait(count+" > 0 && "+count+" > %d && document.querySelector('#p0-facts .holds')", "pending", "retried", retried)
 		b.wait(`/^Outage: nothing was accepted since \d\d:\d\d:\d\d /.test(document.querySelector("#p0-facts .bad").textContent)`)
 		if n := eval[int](b, count, "accepted"); n > accepted+1 {
 			t.Errorf("%d reports were accepted while the endpoint had the fault %s", n-accepted, fault)
 		}
 		if fault == "503" {
-			pause()
+			fill()
 			b.wait(`/^[1-9].* ago$/.test(document.querySelector("#p0-facts .ago").textContent)`)
 			shoot("during")
 		}
@@ -81,52 +78,49 @@ func TestTry(t *testing.T) {
 		b.wait(count+" > %d && "+count+" === 0 && document.querySelector('#p0-facts .holds')", "accepted", accepted+1, "pending")
 		b.wait(`document.querySelector("#p0-facts .state").textContent.startsWith("Last outage: ")`)
 		if fault == "503" {
-			pause()
+			fill()
 			shoot("after")
-			b.shootTop("readme-light", "light", 1160)
-			b.shootTop("readme-dark", "dark", 1160)
+			b.shoot("readme", "light", 1160, false)
+			b.shoot("readme", "dark", 1160, false)
 		}
 	}
-
-	// Values can be read with the keyboard and with the pointer.
-	const output = `document.querySelector("#p0-%s output").textContent`
-	b.do(chromedp.Focus(chromedp.CSS("#p0-heap")))
-	b.key(kb.ArrowLeft)
-	b.wait(`/^\d\d:\d\d:\d\d \S+  heap [\d.]+ [KM]iB, goal [\d.]+ MiB$/.test(`+output+`)`, "heap")
-	b.save("keyboard", chromedp.CaptureScreenshot())
-	last := eval[string](b, output, "heap")
-	b.key(kb.ArrowLeft)
-	b.wait(output+" !== %q", "heap", last)
-	b.key(kb.Enter)
-	b.wait(`!document.querySelector("#p0-raw").hidden && "counters" in JSON.parse(document.querySelector("#p0-raw").textContent)`)
-	b.tidy()
-	b.hover("#p0-objects .u-over")
-	b.wait(`/objects [\d,]+(, after an outage of .*)?$/.test(`+output+`)`, "objects")
-	b.save("pointer", chromedp.CaptureScreenshot())
-	b.do(chromedp.Click(chromedp.CSS("#p0-objects .u-over")))
-	b.wait(`document.querySelector("#p0-raw").parentElement.open`)
-	b.tidy()
-	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")))
-	b.wait(`document.querySelector("#p0-gcs .how").textContent === "sum" && document.querySelector("#p0-heap .how").textContent === "max"`)
-	b.shoot("minutes", "light", 1280)
+	readValues(b)
 	if loaded := eval[string](b, "window.loaded || 'again'"); loaded != "once" {
 		t.Error("the page was loaded again")
 	}
 
 	// Without scripts, the same page shows the latest state and its buttons work.
-	b.withoutScripts()
-	b.do(
-		chromedp.Navigate(found[0][1]),
-		chromedp.WaitVisible(chromedp.CSS("#p0-rows td")),
-		chromedp.Click(chromedp.CSS(`button[value="503"]`)),
-		chromedp.WaitVisible(chromedp.CSS(`button[value="503"][aria-pressed="true"]`)),
-	)
-	b.save("without-scripts", chromedp.CaptureScreenshot())
-	b.do(
-		chromedp.Click(chromedp.CSS(`button[value="none"]`)),
-		chromedp.WaitVisible(chromedp.CSS(`button[value="none"][aria-pressed="true"]`)),
-	)
+	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("#p0-rows td")))
+	for _, fault := range []string{"503", "none"} {
+		b.do(
+			chromedp.Click(chromedp.CSS(fmt.Sprintf("button[value=%q]", fault))),
+			chromedp.WaitVisible(chromedp.CSS(fmt.Sprintf(`button[value=%q][aria-pressed="true"]`, fault))),
+		)
+	}
+	b.shoot("without-scripts", "light", 1280, true)
 	b.wantQuiet()
+}
+
+// readValues reads values with the keyboard and with the pointer.
+func readValues(b *tab) {
+	b.do(chromedp.Focus(chromedp.CSS("#p0-heap")), chromedp.KeyEvent(kb.ArrowLeft))
+	const said = `document.querySelector("#p0-heap output").textContent`
+	b.wait(`/\d\d:\d\d:\d\d\s+heap\s+[\d.]+ [KM]iB\s+goal\s+[\d.]+ MiB/.test(` + said + `)`)
+	last := eval[string](b, said)
+	b.do(chromedp.KeyEvent(kb.ArrowLeft))
+	b.wait(said+" !== %q", last)
+	b.do(chromedp.KeyEvent(kb.Enter))
+	const raw = `document.querySelector("#p0-raw")`
+	b.wait("!" + raw + `.hidden && "counters" in JSON.parse(` + raw + `.textContent)`)
+	eval[bool](b, raw+`.parentElement.open = false`)
+	b.hover("#p0-objects .u-over")
+	b.wait(`/\d\d:\d\d:\d\d/.test(document.querySelector("#p0-objects .u-value").textContent)`)
+	b.do(chromedp.Click(chromedp.CSS("#p0-objects .u-over")))
+	b.wait(raw + `.parentElement.open`)
+	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")))
+	b.wait(`document.querySelector("#p0-gcs .how").textContent === "sum" && document.querySelector("#p0-heap .how").textContent === "max"`)
+	b.shoot("minutes", "light", 1280, true)
 }
 
 // TestHostile has a process send what could script the page.
@@ -137,48 +131,36 @@ func TestHostile(t *testing.T) {
 		`^page: (http://127\.0\.0\.1:\d+/)$`, `<img.*HEROKU_METRICS_URL=(http://127\.0\.0\.1:\d+/[0-9a-f]+)$`)
 	post := func(contentType, body string) {
 		t.Helper()
-		resp, err := http.Post(found[1][1], contentType, strings.NewReader(body))
+		resp, err := http.Post(found[1], contentType, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
 	}
-	document := func(n string) string {
-		return strings.ReplaceAll(`{"counters":{"go.gc.collections":N,"go.gc.pause.ns":N},"gauges":{"go.memory.heap.bytes":N,"go.memory.stack.bytes":N,"go.memory.heap.objects":N,"go.gc.goal":N,"go.routines":N}}`, "N", n)
-	}
-	b.do(chromedp.Navigate(found[0][1]))
+	const document = `{"counters":{"go.gc.collections":N,"go.gc.pause.ns":N},"gauges":{"go.memory.heap.bytes":N,"go.memory.stack.bytes":N,"go.memory.heap.objects":N,"go.gc.goal":N,"go.routines":N}}`
+	b.do(chromedp.Navigate(found[0]))
 	b.wait(`document.querySelector("#live").textContent === "Connected."`)
 	for i, n := range []string{"1", "1.7e308", "0", "5e-324"} {
-		post("application/json", document(n))
+		post("application/json", strings.ReplaceAll(document, "N", n))
 		b.wait(`document.querySelector("#p0-facts .accepted")?.textContent === "%d"`, i+1)
 	}
-	for _, evil := range []string{
-		`{"<script>alert(4)</script>":{}}`,
-		`{"counters":{"<img src=x onerror=alert(5)>":1},"gauges":{}}`,
-		`<svg onload=alert(6)>`,
-	} {
+	for _, evil := range []string{`{"<script>alert(4)</script>":{}}`, `{"counters":{"<img src=x onerror=alert(5)>":1},"gauges":{}}`, `<svg onload=alert(6)>`} {
 		post("application/json", evil)
 	}
-	post("<img/src=x onerror=alert(7)>", document("1"))
+	post("<img/src=x onerror=alert(7)>", document)
 	b.wait(`document.querySelector("#p0-facts .refused").textContent === "4"`)
 	b.wait(`document.querySelector("#p0-facts .why").textContent.includes("<img/src=x onerror=alert(7)>")`)
-	if got := b.text("#p0-name"); got != name {
-		t.Errorf("the first process is %q, want %q", got, name)
-	}
+	b.wait(`document.querySelector("#p0-name").textContent === %q`, name)
 	// Its documents are shown as text, also where they are opened by themselves.
-	b.do(chromedp.Navigate(found[0][1] + "reports?process=0"))
-	if title := b.text("h1"); title != "Reports of "+name {
-		t.Errorf("the list of reports is headed %q", title)
-	}
-	b.do(chromedp.Navigate(found[0][1] + "report?process=0&n=2"))
+	b.do(chromedp.Navigate(found[0] + "reports/0/"))
+	b.wait(`document.querySelector("h1").textContent === %q`, "Reports of "+name)
+	b.do(chromedp.Navigate(found[0] + "reports/0/2"))
 	raw := eval[string](b, "document.body.innerText")
 	if !json.Valid([]byte(raw)) || !strings.Contains(raw, "1.7e308") {
 		t.Errorf("the raw report is %q", raw)
 	}
-	for _, elements := range []string{"script:not([src])", "img"} {
-		if n := eval[int](b, "document.querySelectorAll(%q).length", elements); n > 0 {
-			t.Errorf("%d elements are %s", n, elements)
-		}
+	if n := eval[int](b, `document.querySelectorAll("script:not([src]), img").length`); n > 0 {
+		t.Errorf("%d elements are a script or an image", n)
 	}
 	b.wantQuiet()
 }

@@ -37,12 +37,15 @@ type Outage struct {
 //
 // A report that was not accepted has said what the process had counted, so the
 // next one must not bring less. What it brings less is lost: the process has
-// dropped it. What a process drops without ever having sent it cannot be seen here.
+// dropped it. Exports by OTLP count collections from the start of the process, so
+// that with them it shows, too, if some were dropped that no report has brought.
 type Delivery struct {
 	Attempts int // requests
 	Retried  int // of these, that came after one that was not accepted
 	Refused  int // of these, for what they brought
 	Accepted int
+
+	WhyRefused string // the newest one; empty if it was not
 
 	Delivered Counters // by accepted reports
 	Pending   Counters // in the newest report, if it is not accepted yet
@@ -51,13 +54,19 @@ type Delivery struct {
 	Failing time.Time // the first request since the last accepted one, or zero
 	Outages []Outage  // that are over, the oldest first
 
-	tries int      // requests since the last accepted one
-	told  Counters // Delivered and the newest report together
+	Exports       int    // by OTLP, accepted
+	ExportRefused string // why the newest one was refused; empty if it was not
+
+	tries   int      // requests since the last accepted one
+	told    Counters // Delivered and the newest report together
+	counted float64  // collections by the newest export
+	due     float64  // of these, what the next report cannot be too early for
 }
 
 // Attempt enters a request before its answer.
 func (d *Delivery) Attempt(a endpoint.Attempt) {
 	d.Attempts++
+	d.WhyRefused = a.Refused
 	if d.tries++; d.tries > 1 {
 		d.Retried++
 	} else {
@@ -70,7 +79,8 @@ func (d *Delivery) Attempt(a endpoint.Attempt) {
 		d.Pending = countersOf(a.Report)
 		told := d.Delivered.plus(d.Pending)
 		d.Lost = d.Lost.plus(d.told.beyond(told))
-		d.told = told
+		d.Lost.Collections += max(0, d.due-told.Collections-d.Lost.Collections)
+		d.told, d.due = told, d.counted
 	}
 }
 
@@ -89,6 +99,14 @@ func (d *Delivery) Accept(r endpoint.Report) {
 		}
 	}
 	d.tries, d.Failing = 0, time.Time{}
+}
+
+// Export enters an export by OTLP.
+func (d *Delivery) Export(e endpoint.Export) {
+	if d.ExportRefused = e.Refused; e.Refused == "" {
+		d.Exports++
+		d.counted = e.Values["go.memory.gc.cycles"]
+	}
 }
 
 // Down reports whether the process fails to deliver: a request was followed by

@@ -78,6 +78,27 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// Exports tell of collections that no report has brought.
+func TestDeliveryBesideExports(t *testing.T) {
+	r := &reporter{honest: true}
+	counted := func(n float64) { r.Export(endpoint.Export{Values: map[string]float64{"go.memory.gc.cycles": n}}) }
+	for range 3 {
+		counted(r.now + 2) // the export is ahead of the next report
+		r.report(2, true)
+	}
+	r.Export(endpoint.Export{Refused: "no metric"})
+	if r.Exports != 3 || r.ExportRefused != "no metric" || r.Lost != (Counters{}) {
+		t.Errorf("while all is well: %+v", r.Delivery)
+	}
+	counted(r.now + 10)
+	for range 3 {
+		r.report(1, true)
+	}
+	if r.Lost.Collections != 8 {
+		t.Errorf("of ten collections reports brought two, and then one: %+v", r.Delivery)
+	}
+}
+
 func TestDeliveryCountsRequests(t *testing.T) {
 	var d Delivery
 	r := endpoint.Report{Collections: 1}

@@ -12,65 +12,44 @@ import (
 	"time"
 )
 
-// look reads the page's stream until the test ends.
-func look(t *testing.T, p *Page) <-chan update {
+// until reads the stream of a browser until the facts of a process hold the text. It
+// returns the numbers of the reports that came.
+func until(t *testing.T, stream *bufio.Reader, id, text string) (numbers []float64) {
 	t.Helper()
-	resp, err := http.Get(p.URL() + "live")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ct := resp.Header.Get("Content-Type"); ct != "text/event-stream" {
-		t.Fatalf("%d, %s", resp.StatusCode, ct)
-	}
-	updates := make(chan update, 1000)
-	done := make(chan struct{})
-	t.Cleanup(func() { resp.Body.Close(); <-done })
-	go func() {
-		defer close(done)
-		defer close(updates)
-		for r := bufio.NewReader(resp.Body); ; {
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return
-			}
-			if data := strings.TrimPrefix(line, "data: "); data != line {
-				var u update
-				if err := json.Unmarshal([]byte(data), &u); err != nil {
-					t.Error(err)
-				}
-				updates <- u
-			}
-		}
-	}()
-	return updates
-}
-
-// until returns the numbers of the reports that come until the facts of a process
-// hold the text.
-func until(t *testing.T, updates <-chan update, id, text string) (numbers []float64) {
-	t.Helper()
-	late := time.After(20 * time.Second)
 	for {
-		select {
-		case u, ok := <-updates:
-			if !ok {
-				t.Fatal("the stream has ended")
-			}
-			for _, c := range u.Changed {
-				if c.ID != id {
-					continue
-				}
+		line, err := stream.ReadString('\n')
+		if err != nil {
+			t.Fatalf("no facts of %s with %s came: %v", id, text, err)
+		}
+		var u update
+		if json.Unmarshal([]byte(strings.TrimPrefix(line, "data: ")), &u) != nil {
+			continue
+		}
+		for _, c := range u.Changed {
+			if c.ID == id {
 				for _, r := range c.Reports {
 					numbers = append(numbers, r[0])
 				}
-				if strings.Contains(string(c.Facts), text) {
+				if strings.Contains(string(c.Parts["facts"]), text) {
 					return numbers
 				}
 			}
-		case <-late:
-			t.Fatalf("no facts of %s with %s came", id, text)
 		}
 	}
+}
+
+// look opens the stream of a browser.
+func look(t *testing.T, p *Page) *bufio.Reader {
+	t.Helper()
+	resp, err := (&http.Client{Timeout: 20 * time.Second}).Get(p.URL() + "live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	if ct := resp.Header.Get("Content-Type"); ct != "text/event-stream" {
+		t.Fatalf("%d, %s", resp.StatusCode, ct)
+	}
+	return bufio.NewReader(resp.Body)
 }
 
 // Each report comes once, whenever a browser began to look.
@@ -79,18 +58,19 @@ func TestStream(t *testing.T) {
 	p.pace = time.Millisecond
 	early := look(t, p)
 	until(t, early, "p1", "Waiting")
-	for i := 0; i < 3; i++ {
+	for range 3 {
 		report(t, s.URL("worker"), good)
 	}
 	late := look(t, p)
 	report(t, s.URL("worker"), good)
-	for _, updates := range []<-chan update{early, late} {
-		if n := until(t, updates, "p1", `<dd class="accepted">4</dd>`); fmt.Sprint(n) != "[1 2 3 4]" {
+	for _, stream := range []*bufio.Reader{early, late} {
+		if n := until(t, stream, "p1", `<dd class="accepted">4</dd>`); fmt.Sprint(n) != "[1 2 3 4]" {
 			t.Errorf("the reports %v came", n)
 		}
 	}
 	p.Close()
-	for range early {
+	if rest, err := io.ReadAll(early); err != nil || !strings.Contains(string(rest), "event: end") {
+		t.Errorf("the stream ends with %q, %v", rest, err)
 	}
 	if _, err := http.Get(p.URL()); err == nil {
 		t.Error("the page is still served")
@@ -101,8 +81,8 @@ func TestStream(t *testing.T) {
 func TestBrowsersThatDoNotRead(t *testing.T) {
 	s, p := start(t, "web")
 	p.pace, p.slow = time.Millisecond, time.Second
-	for i := 0; i < 20; i++ {
-		conn, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(p.URL(), "http:"), "/"))
+	for range 20 {
+		conn, err := net.Dial("tcp", p.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,24 +93,16 @@ func TestBrowsersThatDoNotRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	reading := look(t, p)
-	go func() {
-		for range reading {
-		}
-	}()
-	late := time.Now().Add(20 * time.Second)
-	for {
+	go io.Copy(io.Discard, look(t, p))
+	for late, streams := time.Now().Add(20*time.Second), 0; streams != 1; {
 		if _, took := report(t, s.URL("web"), good); took > 2*time.Second {
 			t.Fatalf("a report took %v", took)
-		}
-		p.mu.Lock()
-		streams := p.streams
-		p.mu.Unlock()
-		if streams == 1 {
-			return
 		}
 		if time.Now().After(late) {
 			t.Fatalf("%d streams are left, want 1", streams)
 		}
+		p.mu.Lock()
+		streams = p.streams
+		p.mu.Unlock()
 	}
 }

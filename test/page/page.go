@@ -3,7 +3,7 @@
 // buttons make the endpoint fail.
 //
 // Scripts draw the charts, with uPlot, and keep the page up to date by one stream
-// of server-sent events. Without them the page shows the same values in a table,
+// of server-sent events. Without them the page shows the same values in tables,
 // and its buttons work. It loads nothing from elsewhere.
 package page
 
@@ -17,8 +17,8 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,77 +28,45 @@ import (
 // MaxProcesses is how many processes a Page shows.
 const MaxProcesses = 32
 
-const (
-	maxStreams = 512 // browsers that are kept up to date at a time
-)
-
-// Options shape a Page. Server is required.
+// Options shape a Page.
 type Options struct {
-	// Addr is the TCP address to listen on. The default is a free port of
-	// 127.0.0.1.
-	Addr string
-	// Listener is used in place of Addr if it is not nil.
-	Listener net.Listener
-	// Server is the endpoint whose attempts and reports are shown, from now on.
-	Server *endpoint.Server
-	// Switch is what the buttons set. Without it there are none.
-	Switch *endpoint.Switch
+	Listener net.Listener     // where it is served
+	Server   *endpoint.Server // whose reports and exports are shown, from now on
+	Switch   *endpoint.Switch // what the buttons set
 	// Processes are shown from the start, in this order; others as soon as they
 	// report. Of all of them, 32 are shown.
 	Processes []string
+	// NoOTLP says of a process why it sends nothing by OTLP, if that is known.
+	NoOTLP map[string]string
 }
 
 // A Page is served until it is closed.
 type Page struct {
-	opts   Options
-	ln     net.Listener
-	http   *http.Server
-	ctx    context.Context
-	cancel context.CancelFunc
-	stop   []func()
-	pace   time.Duration // between two updates of a browser
-	slow   time.Duration // how long a browser may take for an update
+	Options
+	http http.Server
+	ctx  context.Context
+	end  context.CancelFunc
+	stop []func()
+	pace time.Duration // between two updates of a browser
+	slow time.Duration // how long a browser may take for an update
 
 	mu        sync.Mutex
 	processes []*process
-	byName    map[string]*process
 	unshown   map[string]bool // names beyond MaxProcesses, up to as many again
 	changed   chan struct{}   // closed and replaced at each change
-	streams   int
-}
-
-// A process is what is known of one that reports. It is guarded by Page.mu.
-type process struct {
-	index    int
-	name     string
-	version  int // grows with each change
-	history  history
-	delivery Delivery
-	last     endpoint.Attempt // the newest one
+	streams   int             // browsers that are kept up to date
 }
 
 // Start serves the page of an endpoint.
-func Start(o Options) (*Page, error) {
-	if o.Addr == "" {
-		o.Addr = "127.0.0.1:0"
-	}
-	ln := o.Listener
-	if ln == nil {
-		var err error
-		if ln, err = net.Listen("tcp", o.Addr); err != nil {
-			return nil, fmt.Errorf("serving the endpoint's page: %w", err)
-		}
-	}
-	p := &Page{opts: o, ln: ln, byName: map[string]*process{}, unshown: map[string]bool{}, changed: make(chan struct{}), pace: 250 * time.Millisecond, slow: 5 * time.Second}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.mu.Lock()
+func Start(o Options) *Page {
+	p := &Page{Options: o, unshown: map[string]bool{}, changed: make(chan struct{}), pace: 250 * time.Millisecond, slow: 5 * time.Second}
+	p.ctx, p.end = context.WithCancel(context.Background())
 	for _, name := range o.Processes {
 		p.process(name)
 	}
-	p.mu.Unlock()
-	p.stop = append(p.stop, o.Server.OnAttempt(p.attempt), o.Server.OnReport(p.accept))
-	p.http = &http.Server{
-		Handler:           guard(http.HandlerFunc(p.serve)),
+	p.stop = []func(){o.Server.OnAttempt(p.attempt), o.Server.OnReport(p.report), o.Server.OnExport(p.export)}
+	p.http = http.Server{
+		Handler:           guard(p.handler()),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -112,14 +80,14 @@ func Start(o Options) (*Page, error) {
 			return ctx
 		},
 	}
-	go p.http.Serve(ln)
-	return p, nil
+	go p.http.Serve(o.Listener)
+	return p
 }
 
 // URL returns the address of the page.
 func (p *Page) URL() string {
-	host, port, _ := net.SplitHostPort(p.ln.Addr().String())
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	host, port, _ := net.SplitHostPort(p.Listener.Addr().String())
+	if net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/"
@@ -130,7 +98,7 @@ func (p *Page) Close() error {
 	for _, stop := range p.stop {
 		stop()
 	}
-	p.cancel()
+	p.end()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if p.http.Shutdown(ctx) == nil {
@@ -142,20 +110,24 @@ func (p *Page) Close() error {
 // process returns the named process, or nil if there are too many. The caller
 // holds mu.
 func (p *Page) process(name string) *process {
-	proc := p.byName[name]
-	switch {
-	case proc != nil:
-	case len(p.processes) < MaxProcesses:
-		proc = &process{index: len(p.processes), name: name}
+	for _, proc := range p.processes {
+		if proc.name == name {
+			return proc
+		}
+	}
+	if len(p.processes) < MaxProcesses {
+		proc := &process{index: len(p.processes), name: name, noOTLP: p.NoOTLP[name]}
 		p.processes = append(p.processes, proc)
-		p.byName[name] = proc
-	case len(p.unshown) < MaxProcesses:
+		return proc
+	}
+	if len(p.unshown) < MaxProcesses {
 		p.unshown[name] = true
 	}
-	return proc
+	return nil
 }
 
-// update changes the named process and tells everybody.
+// update changes the named process, and tells the streams that there is something
+// new.
 func (p *Page) update(name string, change func(*process)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,135 +135,142 @@ func (p *Page) update(name string, change func(*process)) {
 		change(proc)
 		proc.version++
 	}
-	p.announce()
-}
-
-// announce tells the streams that there is something new. The caller holds mu.
-func (p *Page) announce() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
 func (p *Page) attempt(a endpoint.Attempt) {
-	p.update(a.Process, func(proc *process) {
-		proc.delivery.Attempt(a)
-		proc.last = a
-	})
+	p.update(a.Process, func(proc *process) { proc.delivery.Attempt(a) })
 }
 
-func (p *Page) accept(r endpoint.Report) {
+func (p *Page) report(r endpoint.Report) {
 	p.update(r.Process, func(proc *process) {
 		proc.delivery.Accept(r)
-		proc.history.add(r)
+		proc.reports.add(row{Received: r.Received, Values: reportValues(r), Body: r.Body})
 	})
 }
 
-// A figure is a chart of each process: one metric, or two of the same unit. Names
-// are those of Heroku's documentation.
-type figure struct {
-	ID, Name string
-	Is       string // what a newcomer would ask
-	Counter  bool   // shown as a rate; otherwise as it was when the report was made
-	Unit     string // bytes, count or ns, for page.js
-	Lines    []line
+func (p *Page) export(e endpoint.Export) {
+	p.update(e.Process, func(proc *process) {
+		proc.delivery.Export(e)
+		if e.Refused == "" {
+			proc.exports.add(row{Received: e.Received, Values: exportValues(e, proc.export)})
+			proc.export = e
+		}
+	})
 }
 
-// A line is a metric in a figure.
-type line struct{ Name, Key string }
+// A fault is what a button has the endpoint do.
+type fault struct {
+	Name, Label, Is string
+	endpoint.Fault
+}
 
-// figures are in the order of the page.
-var figures = []figure{
-	{ID: "heap", Name: "Heap memory usage", Is: "allocated heap objects, and the heap size at which the next collection starts", Unit: "bytes", Lines: []line{{"heap", "heap"}, {"goal", "goal"}}},
-	{ID: "gcs", Name: "GC collection count", Is: "garbage collections", Counter: true, Unit: "count", Lines: []line{{"collections", "collections"}}},
-	{ID: "pause", Name: "GC stop-the-world time", Is: "time in which the garbage collector stopped the process", Counter: true, Unit: "ns", Lines: []line{{"stopped", "pause"}}},
-	{ID: "stack", Name: "Stack memory usage", Is: "stack spans in use", Unit: "bytes", Lines: []line{{"stack", "stack"}}},
-	{ID: "objects", Name: "Heap object count", Is: "live heap objects", Unit: "count", Lines: []line{{"objects", "objects"}}},
-	{ID: "goroutines", Name: "Goroutine count", Is: "running and waiting goroutines", Unit: "count", Lines: []line{{"goroutines", "goroutines"}}},
+// faults are the buttons. The first one stands for none.
+var faults = []fault{
+	{"none", "accepts", "200, as Heroku does", endpoint.Fault{}},
+	{"503", "503", "Service Unavailable", endpoint.Status(503)},
+	{"429", "429", "Too Many Requests, come back in 1 s", endpoint.Status(429, "Retry-After", "1")},
+	{"hang", "hangs", "reads the report and never answers", endpoint.BlackHole()},
+	{"reset", "resets", "reads the report and resets the connection", endpoint.ResetRead()},
 }
 
 // Of uPlot, uplot holds version 1.6.32 from npm: what is in its dist, unchanged.
 //
-//go:embed page.html page.css page.js icon.svg uplot
+//go:embed page.css page.js icon.svg uplot
 var files embed.FS
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"bytes": endpoint.Bytes, "count": endpoint.Count, "duration": endpoint.Duration, "clock": clock, "ago": ago, "lasted": lasted, "stamp": stamp,
-}).ParseFS(files, "page.html"))
+//go:embed page.html
+var html string
 
-// serve answers the requests that guard lets pass.
-func (p *Page) serve(w http.ResponseWriter, r *http.Request) {
-	method := http.MethodGet
-	var h http.HandlerFunc
-	switch path := r.URL.Path; path {
-	case "/":
-		h = p.serveIndex
-	case "/live":
-		h = p.serveLive
-	case "/reports":
-		h = p.serveReports
-	case "/report":
-		h = p.serveReport
-	case "/fault":
-		method, h = http.MethodPost, p.serveFault
-	case "/page.css", "/page.js", "/icon.svg", "/favicon.ico", "/uplot/uPlot.iife.min.js", "/uplot/uPlot.min.css":
-		if path == "/favicon.ico" {
-			path = "/icon.svg" // where browsers look if a page is not of HTML
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"clock": func(t time.Time) string { return t.Format("15:04:05 MST") }, "ago": ago, "lasted": lasted,
+	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") },
+	"join":  strings.Join,
+	"list":  func(values ...any) []any { return values },
+}).Parse(html))
+
+func (p *Page) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /", http.FileServerFS(files))
+	mux.Handle("GET /favicon.ico", http.RedirectHandler("/icon.svg", http.StatusFound)) // for what is no HTML
+	mux.HandleFunc("GET /{$}", p.serveIndex)
+	mux.HandleFunc("GET /live", p.serveLive)
+	mux.HandleFunc("GET /reports/{process}/{$}", p.serveReports)
+	mux.HandleFunc("GET /reports/{process}/{n}", p.serveReport)
+	mux.HandleFunc("POST /fault", p.serveFault)
+	return mux
+}
+
+// guard lets only those requests pass that were meant for this page.
+//
+// A host's name can be made to lead here by whoever owns the name, so that their
+// page could read this one: only addresses, which nobody owns, and localhost are
+// served. A page from elsewhere cannot post.
+func guard(h http.Handler) http.Handler {
+	h = http.NewCrossOriginProtection().Handler(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range map[string]string{
+			"Content-Security-Policy":      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+			"X-Content-Type-Options":       "nosniff",
+			"Referrer-Policy":              "same-origin",
+			"Cross-Origin-Opener-Policy":   "same-origin",
+			"Cross-Origin-Resource-Policy": "same-origin",
+			"Cache-Control":                "no-store",
+		} {
+			w.Header().Set(name, value)
 		}
-		h = func(w http.ResponseWriter, r *http.Request) {
-			b, _ := files.ReadFile(path[1:])
-			http.ServeContent(w, r, path, time.Time{}, bytes.NewReader(b))
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
 		}
-	default:
-		http.NotFound(w, r)
-		return
-	}
-	if r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
-		w.Header().Set("Allow", method)
-		http.Error(w, "This takes "+method+" only.", http.StatusMethodNotAllowed)
-		return
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	h(w, r)
+		if net.ParseIP(strings.Trim(host, "[]")) == nil && host != "localhost" {
+			http.Error(w, "This page has no name: open it by its address, or as localhost.", http.StatusMisdirectedRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (p *Page) serveIndex(w http.ResponseWriter, r *http.Request) {
 	u := p.news(view{})
+	var list []map[string]any
 	p.mu.Lock()
-	var list []map[string]interface{}
 	for _, proc := range p.processes {
 		list = append(list, proc.data())
 	}
 	p.mu.Unlock()
-	render(w, "page", map[string]interface{}{
-		"Processes": list, "Switch": p.opts.Switch != nil, "Faults": u.Faults, "Notes": u.Processes,
-	})
+	write(w, execute("page", map[string]any{"Processes": list, "Faults": u.Faults, "Notes": u.Processes}))
 }
 
 // serveReports lists all reports of a process that are kept, the newest first.
 func (p *Page) serveReports(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	proc := p.find(r.URL.Query())
+	proc := p.find(r)
+	var list template.HTML
+	if proc != nil {
+		list = execute("reports", map[string]any{"Name": proc.name, "Table": proc.table(keepRows)})
+	}
+	p.mu.Unlock()
 	if proc == nil {
-		p.mu.Unlock()
 		http.Error(w, "No such process.", http.StatusNotFound)
 		return
 	}
-	data := map[string]interface{}{"Name": proc.name, "Process": proc.index, "Rows": proc.history.newest(keepReports)}
-	p.mu.Unlock()
-	render(w, "reports", data)
+	write(w, list)
 }
 
 // serveReport sends a report's document as it came.
 func (p *Page) serveReport(w http.ResponseWriter, r *http.Request) {
-	n, _ := strconv.Atoi(r.URL.Query().Get("n"))
+	n, _ := strconv.Atoi(r.PathValue("n"))
+	var report row
 	p.mu.Lock()
-	var report endpoint.Report
-	ok := false
-	if proc := p.find(r.URL.Query()); proc != nil {
-		report, ok = proc.history.get(n)
+	if proc := p.find(r); proc != nil {
+		if rows := proc.reports.since(n - 1); len(rows) > 0 {
+			report = rows[0]
+		}
 	}
 	p.mu.Unlock()
-	if !ok {
+	if n == 0 || report.N != n {
 		http.Error(w, "No such report, or it is not kept any more.", http.StatusNotFound)
 		return
 	}
@@ -299,9 +278,9 @@ func (p *Page) serveReport(w http.ResponseWriter, r *http.Request) {
 	w.Write(report.Body)
 }
 
-// find returns the process that a query names by its place. The caller holds mu.
-func (p *Page) find(q url.Values) *process {
-	i, err := strconv.Atoi(q.Get("process"))
+// find returns the process that a request names by its place. The caller holds mu.
+func (p *Page) find(r *http.Request) *process {
+	i, err := strconv.Atoi(r.PathValue("process"))
 	if err != nil || i < 0 || i >= len(p.processes) {
 		return nil
 	}
@@ -314,35 +293,33 @@ func (p *Page) serveFault(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
 	name := r.PostFormValue("fault")
 	for _, f := range faults {
-		if f.Name != name || p.opts.Switch == nil {
-			continue
+		if f.Name == name {
+			f.Fault.Name = name
+			p.Switch.Set(f.Fault)
+			p.mu.Lock()
+			close(p.changed)
+			p.changed = make(chan struct{})
+			p.mu.Unlock()
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+			return
 		}
-		p.opts.Switch.Set(f.fault)
-		p.mu.Lock()
-		p.announce()
-		p.mu.Unlock()
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-		return
 	}
 	http.Error(w, fmt.Sprintf("There is no fault %q to switch on.", name), http.StatusBadRequest)
 }
 
-func render(w http.ResponseWriter, name string, data interface{}) {
-	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
-		http.Error(w, "The page cannot be drawn: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
+func write(w http.ResponseWriter, page template.HTML) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(b.Bytes())
+	io.WriteString(w, string(page))
 }
 
-func (p *process) id() string { return "p" + strconv.Itoa(p.index) }
-
-func clock(t time.Time) string { return t.Format("15:04:05 MST") }
-
-// stamp renders a time for machines.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+// execute renders a template, which escapes what processes send.
+func execute(name string, data any) template.HTML {
+	var b bytes.Buffer
+	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
+		return template.HTML(template.HTMLEscapeString(fmt.Sprintf("The %s cannot be drawn: %v", name, err)))
+	}
+	return template.HTML(b.String())
+}
 
 func ago(t time.Time) string { return lasted(t, time.Now()) + " ago" }
 

@@ -1,9 +1,6 @@
 // Draws the charts, and keeps the page up to date. Without it the page shows the
-// latest reports in a table.
+// latest values in tables.
 "use strict";
-
-// The places of a report's values, as history.since sends them.
-const place = { n: 0, time: 1, heap: 2, goal: 3, stack: 4, objects: 5, goroutines: 6, collections: 7, pause: 8 };
 
 const form = document.getElementById("view");
 const live = document.getElementById("live");
@@ -13,6 +10,7 @@ let behind = 0; // ms from this browser's clock to the server's
 const now = () => Date.now() + behind;
 const perMinute = () => form.elements.minutes.checked;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+const font = (size) => size + "px " + getComputedStyle(document.body).fontFamily;
 
 function say(text, state) {
   live.textContent = text;
@@ -30,6 +28,7 @@ const formats = {
   bytes: (v) => scaled(v, 1024, ["B", "KiB", "MiB", "GiB", "TiB"]),
   ns: (v) => (v ? scaled(v, 1000, ["ns", "µs", "ms", "s"]) : "0"),
   count: digits,
+  cores: digits,
 };
 const two = (n) => String(n).padStart(2, "0");
 function clock(seconds, withSeconds = true) {
@@ -44,52 +43,47 @@ function lasted(ms) {
   return s < 3600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
 }
 
-// points returns what a figure shows: x in seconds, a list of values for each line,
-// the numbers of the reports, and at which points an outage ended. A counter is
-// shown as a rate, which the report that ends an outage has brought for all of it.
-function points(state, keys, counter) {
-  const { reports } = state;
-  const at = (row) => row[place.time] / 1000;
-  const ended = new Map(state.outages.map((o) => [o[1], o]));
-  const out = { x: [], values: keys.map(() => []), numbers: [], after: [] };
-  const push = (x, values, row) => {
-    out.x.push(x);
-    values.forEach((v, i) => out.values[i].push(v));
-    out.numbers.push(row && row[place.n]);
-    out.after.push(row && ended.get(row[place.time]));
+// points returns what a figure shows of rows, which are numbers, times in ms and
+// values: times in seconds, the values of each line, and the numbers. A counter is
+// shown as a rate, or as the sum of each minute.
+function points(rows, first, count, kind) {
+  const shown = { x: [], lines: Array.from({ length: count }, () => []), numbers: [] };
+  const values = (row) => row.slice(first + 2, first + 2 + count).map((v) => (v < 0 ? null : v));
+  const push = (x, list, number) => {
+    shown.x.push(x);
+    list.forEach((v, i) => shown.lines[i].push(v));
+    shown.numbers.push(number);
   };
   if (perMinute()) {
-    for (const row of reports) {
-      const x = Math.floor(at(row) / 60) * 60 + 30;
-      const last = out.x.length - 1;
-      if (out.x[last] !== x) {
-        push(x, keys.map((k) => row[k]), row);
+    for (const row of rows) {
+      const x = Math.floor(row[1] / 60000) * 60 + 30;
+      const last = shown.x.length - 1;
+      if (shown.x[last] !== x) {
+        push(x, values(row), row[0]);
         continue;
       }
-      keys.forEach((k, i) => (out.values[i][last] = counter ? out.values[i][last] + row[k] : Math.max(out.values[i][last], row[k])));
-      out.numbers[last] = row[place.n];
-      out.after[last] ||= ended.get(row[place.time]);
+      values(row).forEach((v, i) => {
+        const had = shown.lines[i][last];
+        if (v !== null) shown.lines[i][last] = kind === "counter" ? had + v : Math.max(had ?? 0, v);
+      });
+      shown.numbers[last] = row[0];
     }
-    return out;
+    return shown;
   }
-  const between = reports.slice(1).map((row, i) => at(row) - at(reports[i])).sort((a, b) => a - b);
+  const between = rows.slice(1).map((row, i) => row[1] - rows[i][1]).sort((a, b) => a - b);
   const usual = between[between.length >> 1];
-  reports.forEach((row, i) => {
-    const since = i > 0 ? at(row) - at(reports[i - 1]) : NaN;
-    if (counter) {
-      push(at(row), keys.map((k) => (since > 0 ? (row[k] / since) * 60 : null)), row);
-      return;
-    }
-    if (since > 2.5 * usual) push(at(reports[i - 1]) + 0.001, keys.map(() => null)); // nobody knows
-    push(at(row), keys.map((k) => row[k]), row);
+  rows.forEach((row, i) => {
+    const since = i ? row[1] - rows[i - 1][1] : 0;
+    if (kind === "gauge" && since > 2.5 * usual) push(rows[i - 1][1] / 1000 + 0.001, values(row).map(() => null)); // nobody knows
+    push(row[1] / 1000, kind === "counter" ? values(row).map((v) => (since ? (v / since) * 60000 : null)) : values(row), row[0]);
   });
-  return out;
+  return shown;
 }
 
 // bounds returns the time that the charts of a process show, in seconds.
 function bounds(state) {
   const end = perMinute() ? Math.ceil(now() / 60000) * 60 : now() / 1000;
-  const first = state.reports.length ? state.reports[0][place.time] / 1000 : end;
+  const first = Math.min(end, ...[state.reports, state.exports].filter((rows) => rows.length).map((rows) => rows[0][1] / 1000));
   const span = Number(form.elements.span.value);
   const start = Math.min(first, end - 60);
   const from = span ? Math.max(end - span, start) : start;
@@ -98,172 +92,111 @@ function bounds(state) {
 
 class Figure {
   constructor(element, state) {
-    this.element = element;
-    this.state = state;
-    this.counter = element.dataset.counter === "true";
-    this.format = formats[element.dataset.unit];
-    this.lines = element.dataset.lines.split(";").filter(Boolean).map((l) => l.split(","));
+    Object.assign(this, { element, state }, element.dataset);
+    this.names = this.lines.split(",");
+    this.format = formats[this.unit];
     this.out = element.querySelector("output");
-    const plot = element.querySelector(".plot");
-    new ResizeObserver(() => this.plot && this.plot.setSize({ width: plot.clientWidth, height: 150 })).observe(plot);
+    this.place = element.querySelector(".plot");
+    new ResizeObserver(() => this.plot.setSize({ width: this.place.clientWidth, height: 150 })).observe(this.place);
     element.addEventListener("keydown", (e) => this.key(e));
-    element.addEventListener("blur", () => this.leave());
-    plot.addEventListener("click", () => this.open());
+    element.addEventListener("blur", () => this.move(-1));
+    this.place.addEventListener("click", () => this.open());
     this.build();
   }
 
   build() {
     if (this.plot) this.plot.destroy();
-    const { element, state, format } = this;
-    const rate = this.counter && !perMinute();
-    element.querySelector(".how").textContent = rate ? "per minute" : perMinute() ? (this.counter ? "sum" : "max") : "";
+    const { state, format, kind } = this;
+    this.element.querySelector(".how").textContent = perMinute() ? (kind === "counter" ? "sum" : "max") : kind === "counter" ? "per minute" : "";
     const text = () => colour("soft");
-    const font = "13px " + getComputedStyle(document.body).fontFamily;
-    const paths = !this.counter ? uPlot.paths.linear() : perMinute() ? uPlot.paths.bars({ size: [0.8, 60] }) : uPlot.paths.stepped({ align: -1 });
-    const plot = element.querySelector(".plot");
-    const steps = Array.from({ length: 50 }, (_, i) => (element.dataset.unit === "bytes" ? 2 ** i : [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3)));
+    const paths = kind === "gauge" ? uPlot.paths.linear() : perMinute() ? uPlot.paths.bars({ size: [0.8, 60] }) : uPlot.paths.stepped({ align: -1 });
+    const steps = Array.from({ length: 50 }, (_, i) => (this.unit === "bytes" ? 2 ** i : [1, 2, 5][i % 3] * 10 ** (Math.floor(i / 3) - 2)));
+    const latest = (list) => list.findLast((v) => v !== null);
+    const value = (v) => (v === null || v === undefined ? "–" : format(v));
     this.plot = new uPlot({
-      width: plot.clientWidth,
+      width: this.place.clientWidth,
       height: 150,
       padding: [10, 22, 0, 0],
-      legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: state.id }, points: { size: 7 } },
-      scales: { x: { range: () => bounds(state) }, y: { range: () => [0, this.top()] } },
+      scales: { x: { range: () => bounds(state) }, y: { range: (u, min, max) => [0, (max || (this.unit === "ns" ? 1000 : 1)) * 1.12] } },
       axes: [
-        { stroke: text, font, size: 26, gap: 4, space: 44, incrs: perMinute() ? [60, 300, 600, 1800, 3600] : undefined, grid: { show: false }, ticks: { stroke: () => colour("soft"), size: 4 }, values: (u, at) => at.map((t) => (t % 60 ? ":" + two(t % 60) : clock(t, false))) },
-        { stroke: text, font, size: 64, gap: 6, space: 24, incrs: steps, grid: { stroke: () => colour("grid"), width: 1 }, ticks: { show: false }, values: (u, at) => at.map((v) => format(v)) },
+        { stroke: text, font: font(13), size: 26, gap: 4, space: 44, incrs: perMinute() ? [60, 300, 600, 1800, 3600] : undefined, grid: { show: false }, ticks: { stroke: text, size: 4 }, values: (u, at) => at.map((t) => (t % 60 ? ":" + two(t % 60) : clock(t, false))) },
+        { stroke: text, font: font(13), size: 64, gap: 6, space: 24, incrs: steps, grid: { stroke: () => colour("grid"), width: 1 }, ticks: { show: false }, values: (u, at) => at.map((v) => format(v)) },
       ],
-      series: [{}].concat(this.lines.map((_, i) => ({
-        stroke: () => colour(i ? "two" : "one"),
-        fill: i ? undefined : () => colour(this.counter && perMinute() ? "one" : "wash"),
+      series: [{ label: zone, value: (u, x) => (x === null ? "" : clock(perMinute() ? x - 30 : x, !perMinute())) }].concat(this.names.map((label, i) => ({
+        label,
+        value: (u, v, line, at) => value(at === null ? latest(u.data[line]) : v),
+        stroke: () => colour(["one", "two", "good", "soft"][i]),
+        fill: i ? undefined : () => colour(kind !== "gauge" && perMinute() ? "one" : "wash"),
         width: i ? 1.5 : 2,
-        dash: i ? [6, 5] : undefined,
+        dash: kind === "gauge" && i ? [6, 5] : undefined,
         paths,
-        points: { show: (u, s, from, to) => !this.counter && to - from < 2 },
+        spanGaps: kind === "interval",
+        points: { show: (u, s, from, to) => kind === "gauge" && to - from < 2 },
       }))),
-      hooks: { drawAxes: [(u) => this.shade(u)], draw: [(u) => this.mark(u)], setCursor: [() => this.read()] },
-    }, [[], ...this.lines.map(() => [])], plot);
+      hooks: { drawAxes: [(u) => this.shade(u)] },
+    }, [[], ...this.names.map(() => [])], this.place);
     this.update();
   }
 
   update() {
-    this.shown = points(this.state, this.lines.map(([key]) => place[key]), this.counter);
-    this.plot.setData([this.shown.x, ...this.shown.values]);
-    this.read();
+    this.shown = points(this.state[this.source], Number(this.first), this.names.length, this.kind);
+    const drawn = this.shown.lines.map((list) => list.some((v) => v !== null));
+    this.element.hidden = this.source === "exports" && !drawn[0];
+    drawn.forEach((any, i) => i && this.plot.root.querySelectorAll(".u-series")[i + 1].toggleAttribute("hidden", !any)); // such as a limit that is not set
+    this.plot.setData([this.shown.x, ...this.shown.lines]);
   }
 
-  // top is the highest value, of sums without those that an outage has piled up.
-  top() {
-    const [from] = bounds(this.state);
-    let top = 0, piled = 0;
-    this.shown && this.shown.x.forEach((x, i) => {
-      const v = x < from ? 0 : Math.max(...this.shown.values.map((list) => list[i] ?? 0));
-      if (this.counter && perMinute() && this.shown.after[i]) piled = Math.max(piled, v);
-      else top = Math.max(top, v);
-    });
-    this.clipped = top > 0 && piled > top;
-    return (top || piled || (this.element.dataset.unit === "ns" ? 1000 : 1)) * 1.12;
-  }
-
-  // shade marks outages, and names the time zone.
+  // shade marks outages.
   shade(u) {
     const { ctx, bbox } = u;
-    const list = this.state.outages.map(([from, to, ...brought]) => [from, to, brought]);
-    if (this.state.failing && now() - this.state.failing > 1000) list.push([this.state.failing, now(), null]);
+    const list = [...this.state.outages];
+    if (this.state.failing && now() - this.state.failing > 1000) list.push([this.state.failing, now()]);
     ctx.save();
-    ctx.font = `${12 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
+    ctx.font = font(12 * devicePixelRatio);
     ctx.textAlign = "left";
     ctx.textBaseline = "top";
-    for (const [from, to, brought] of list) {
+    for (const [from, to, ...brought] of list) {
       const left = Math.max(bbox.left, u.valToPos(from / 1000, "x", true));
       const right = Math.min(bbox.left + bbox.width, u.valToPos(to / 1000, "x", true));
       if (right < bbox.left) continue;
       ctx.fillStyle = colour("bad-wash");
       ctx.fillRect(left, bbox.top, Math.max(right - left, 2), bbox.height);
-      if (perMinute() && !this.counter) continue; // the line would run through the words
+      if (perMinute() && this.kind !== "counter") continue; // the line would run through the words
       ctx.fillStyle = colour("bad");
-      const words = ["outage", lasted(to - from), brought && this.counter ? "+" + this.format(brought[this.element.dataset.unit === "ns" ? 1 : 0]) + " after" : ""];
+      const words = ["outage", lasted(to - from), brought.length && this.kind === "counter" ? "+" + this.format(brought[this.unit === "ns" ? 1 : 0]) + " after" : ""];
       words.forEach((w, i) => {
         if (ctx.measureText(w).width < right - left - 6 * devicePixelRatio) ctx.fillText(w, left + 3 * devicePixelRatio, bbox.top + (3 + 15 * i) * devicePixelRatio);
       });
     }
-    ctx.fillStyle = colour("soft");
-    ctx.textBaseline = "bottom";
-    ctx.fillText(zone, 0, bbox.top + bbox.height + 20 * devicePixelRatio);
     ctx.restore();
   }
 
-  // mark tells how high the sums are that are clipped.
-  mark(u) {
-    if (!this.clipped) return;
-    const { ctx, bbox } = u;
-    ctx.save();
-    ctx.font = `${12 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
-    ctx.fillStyle = colour("bad");
-    ctx.textAlign = "center";
-    ctx.textBaseline = "bottom";
-    const top = u.scales.y.max;
-    this.shown.x.forEach((x, i) => {
-      const at = u.valToPos(x, "x", true);
-      if (this.shown.values[0][i] > top && at > bbox.left) ctx.fillText("▲ " + this.format(this.shown.values[0][i]), Math.min(at, bbox.left + bbox.width - 30 * devicePixelRatio), bbox.top + 2 * devicePixelRatio);
-    });
-    ctx.restore();
-  }
-
-  // read shows the values at the cursor, or the latest, in the caption, and in words
-  // where the pointer or the keyboard is.
-  read() {
-    if (!this.shown) return;
-    const { idx } = this.plot ? this.plot.cursor : {};
-    const { x, values, after, numbers } = this.shown;
-    const i = idx ?? x.length - 1;
-    const value = (list) => (list[i] === null || list[i] === undefined ? "–" : this.format(list[i]));
-    this.element.querySelector(".values").replaceChildren(...this.lines.flatMap(([, name], k) => {
-      const b = document.createElement("b");
-      b.textContent = value(values[k]);
-      const key = document.createElement("i");
-      key.className = "key";
-      return k ? [key, name + " ", b] : [b];
-    }));
-    const here = this.element.matches(":hover, :focus") && idx != null && numbers[idx] !== undefined;
-    this.out.textContent = here ? (perMinute() ? clock(x[i] - 30, false) : clock(x[i])) + " " + zone + "  " +
-      this.lines.map(([, name], k) => name + " " + value(values[k])).join(", ") +
-      (after[i] ? `, after an outage of ${lasted(after[i][1] - after[i][0])}` : "") : "";
-    if (here) {
-      const middle = this.plot.over.offsetLeft + this.plot.valToPos(x[i], "x") - this.out.offsetWidth / 2;
-      this.out.style.left = Math.max(0, Math.min(middle, this.element.clientWidth - this.out.offsetWidth)) + "px";
-    }
-  }
-
+  // move puts the cursor on a point, or away, and has screen readers say what is there.
   move(to) {
-    const { x, numbers } = this.shown;
-    const [from] = bounds(this.state);
-    const step = to < (this.plot.cursor.idx ?? x.length) ? -1 : 1;
-    while (numbers[to] === undefined && to > 0 && to < x.length - 1) to += step;
-    if (x[to] === undefined || x[to] < from) return;
-    this.plot.setCursor({ left: this.plot.valToPos(x[to], "x"), top: 10 });
-  }
-
-  leave() {
-    this.plot.setCursor({ left: -10, top: -10 });
+    const x = this.shown.x[to];
+    this.plot.setCursor(x === undefined ? { left: -10, top: -10 } : { left: this.plot.valToPos(x, "x"), top: 10 });
+    this.out.textContent = x === undefined ? "" : this.plot.root.querySelector(".u-legend").innerText;
   }
 
   key(e) {
-    const last = this.shown.x.length - 1;
-    const idx = this.plot.cursor.idx ?? last + 1;
-    if (e.key === "ArrowLeft") this.move(Math.max(0, idx - 1));
-    else if (e.key === "ArrowRight") this.move(Math.min(last, idx + 1));
-    else if (e.key === "Home") this.move(this.shown.x.findIndex((x) => x >= bounds(this.state)[0]));
-    else if (e.key === "End") this.move(last);
-    else if (e.key === "Enter") this.open();
-    else if (e.key === "Escape") this.leave();
-    else return;
+    const { x, numbers } = this.shown;
+    const first = x.findIndex((t) => t >= bounds(this.state)[0]);
+    const last = x.length - 1;
+    const at = this.plot.cursor.idx ?? last + 1;
+    const step = e.key === "ArrowLeft" ? -1 : 1;
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: first, End: last, Escape: -1, Enter: at }[e.key];
+    if (to === undefined) return;
     e.preventDefault();
+    if (e.key === "Enter") return this.open();
+    if (e.key === "Escape") return this.move(-1);
+    const within = Math.min(Math.max(to, first), last);
+    this.move(numbers[within] === undefined ? within + step : within);
   }
 
   open() {
-    const n = this.shown.numbers[this.plot.cursor.idx];
-    if (n) raw(this.state.section, `/report?process=${this.state.section.dataset.process}&n=${n}`);
+    const n = this.source === "reports" && this.shown.numbers[this.plot.cursor.idx];
+    if (n) raw(this.state.section, this.state.section.querySelector("a.json").href.replace(/\d+$/, n));
   }
 }
 
@@ -284,8 +217,8 @@ async function raw(section, url) {
 
 document.addEventListener("click", (e) => {
   const link = e.target.closest("a.json");
-  const section = link && link.closest("section");
-  if (!section || !section.querySelector("pre") || e.ctrlKey || e.metaKey || e.shiftKey) return;
+  const section = link && link.closest("section.process");
+  if (!section || e.ctrlKey || e.metaKey || e.shiftKey) return;
   e.preventDefault();
   raw(section, link.href);
 });
@@ -294,7 +227,7 @@ document.addEventListener("click", (e) => {
 // stays where it was.
 function put(id, html) {
   const e = document.getElementById(id);
-  if (!e || e.drawn === html) return;
+  if (e.drawn === html) return;
   const had = e.contains(document.activeElement) ? document.activeElement : null;
   e.innerHTML = e.drawn = html;
   const again = had && [...e.querySelectorAll("a, button")].find((a) => (had.href ? a.href === had.href : a.value === had.value));
@@ -312,11 +245,12 @@ function take(update) {
       location.reload(); // a process that the page does not know yet
       return;
     }
-    put(change.id + "-facts", change.facts);
-    put(change.id + "-rows", change.rows);
+    for (const part in change.parts) put(change.id + "-" + part, change.parts[part]);
     const state = states.get(section);
-    state.reports.push(...(change.reports || []));
-    state.reports.splice(0, state.reports.length - 3600);
+    for (const source of ["reports", "exports"]) {
+      state[source].push(...change[source]);
+      state[source].splice(0, state[source].length - 3600);
+    }
     state.outages = change.outages || [];
     state.failing = change.failing;
     for (const figure of state.figures) figure.update();
@@ -332,17 +266,18 @@ function age() {
   }
 }
 
-for (const section of document.querySelectorAll("section[data-process]")) {
+for (const section of document.querySelectorAll("section.process")) {
   section.querySelector("details.raw").open = false;
-  section.querySelector(".figures").hidden = false;
-  const state = { section, id: section.id, reports: [], outages: [], failing: 0, figures: [] };
+  for (const e of section.querySelectorAll(".figures")) e.hidden = false;
+  const state = { section, id: section.id, reports: [], exports: [], outages: [], failing: 0, figures: [] };
   states.set(section, state);
   for (const e of section.querySelectorAll("figure")) state.figures.push(new Figure(e, state));
 }
 const each = (f) => states.forEach((state) => state.figures.forEach(f));
+const build = () => each((figure) => figure.build());
 form.hidden = false;
-form.addEventListener("change", () => each((figure) => figure.build()));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => each((figure) => figure.plot.redraw()));
+form.addEventListener("change", build);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", build);
 setInterval(() => {
   if (document.hidden || ended) return;
   age();
@@ -353,13 +288,11 @@ setInterval(() => {
 }, 1000);
 
 const faults = document.getElementById("faults");
-if (faults) {
-  faults.addEventListener("submit", async (e) => {
-    e.preventDefault();
-    const answer = await fetch(faults.action, { method: "POST", body: new URLSearchParams({ fault: e.submitter.value }), redirect: "manual" });
-    if (answer.type !== "opaqueredirect") say("The endpoint did not take that: " + answer.status, "off");
-  });
-}
+faults.addEventListener("submit", async (e) => {
+  e.preventDefault();
+  const answer = await fetch(faults.action, { method: "POST", body: new URLSearchParams({ fault: e.submitter.value }), redirect: "manual" });
+  if (answer.type !== "opaqueredirect") say("The endpoint did not take that: " + answer.status, "off");
+});
 
 // A browser has few connections for one server, so a page that nobody sees gives
 // its own back. What it missed comes first when it is seen again.
@@ -371,7 +304,7 @@ function connect() {
   stream = new EventSource("/live");
   stream.addEventListener("open", () => {
     say("Connected.", "on");
-    for (const state of states.values()) state.reports = []; // a stream begins with everything
+    for (const state of states.values()) [state.reports, state.exports] = [[], []]; // a stream begins with everything
   });
   stream.addEventListener("error", () => say("The endpoint does not answer; trying again.", "off"));
   stream.addEventListener("update", (e) => take(JSON.parse(e.data)));

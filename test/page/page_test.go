@@ -25,10 +25,11 @@ func start(t *testing.T, names ...string) (*endpoint.Server, *Page) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	p, err := Start(Options{Server: s, Switch: sw, Processes: names})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := Start(Options{Listener: ln, Server: s, Switch: sw, Processes: names, NoOTLP: map[string]string{"quiet": "<it> is off"}})
 	t.Cleanup(func() { p.Close() })
 	return s, p
 }
@@ -59,48 +60,46 @@ func get(t *testing.T, url string) (int, string, http.Header) {
 	return resp.StatusCode, string(b), resp.Header
 }
 
-func TestPageShowsTheLatestState(t *testing.T) {
-	s, p := start(t, "web", "worker")
-	_, body, header := get(t, p.URL())
-	for _, want := range []string{"Waiting for the first report", ">web<", ">worker<"} {
-		if !strings.Contains(body, want) {
-			t.Errorf("before the first report the page has no %q", want)
+// wantOnPage looks for texts on the page.
+func wantOnPage(t *testing.T, p *Page, when string, want ...string) {
+	t.Helper()
+	_, body, _ := get(t, p.URL())
+	for _, text := range want {
+		if !strings.Contains(body, text) {
+			t.Errorf("%s the page has no %q:\n%s", when, text, body)
 		}
 	}
-	if csp := header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; script-src 'self'; style-src 'self';") || strings.Contains(csp, "unsafe") {
-		t.Errorf("the policy is %q", csp)
-	}
+}
+
+func TestPageShowsTheLatestState(t *testing.T) {
+	s, p := start(t, "web", "quiet")
+	wantOnPage(t, p, "before the first report", "Waiting for the first report", ">web<", ">quiet<", "Waiting for the first export", "Nothing is sent: &lt;it&gt; is off.")
 	report(t, s.URL("web"), good)
 	report(t, s.URL("web"), good)
 	report(t, s.URL("late"), good)
-	_, body, _ = get(t, p.URL())
-	for _, want := range []string{">late<", "976.6 KiB", `<td class="delivered">4</td>`, "690ns", "✓ nothing lost", "under 1 s ago"} {
-		if !strings.Contains(body, want) {
-			t.Errorf("the page has no %q", want)
-		}
-	}
+	wantOnPage(t, p, "then", ">late<", "976.6 KiB", `<td class="delivered">4</td>`, "690ns", "✓ nothing lost", "under 1 s ago")
 	for path, want := range map[string]string{
-		"reports?process=0":       `<a class="json" href="/report?process=0&amp;n=1">`,
-		"report?process=0&n=2":    good,
-		"report?process=2&n=1":    good,
+		"reports/0/":              `<a class="json" href="/reports/0/1">`,
+		"reports/0/2":             good,
+		"reports/2/1":             good,
 		"page.css":                "prefers-color-scheme: dark",
 		"page.js":                 "EventSource",
 		"uplot/uPlot.iife.min.js": "uPlot (v1.6.32)",
-		"icon.svg":                "<svg",
 		"favicon.ico":             "<svg",
 	} {
 		if status, body, _ := get(t, p.URL()+path); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("/%s: %d, without %q", path, status, want)
 		}
 	}
-	for _, path := range []string{"report?process=0&n=3", "report?process=0&n=0", "report?process=3&n=1", "report?process=-1&n=1", "report", "reports", "reports?process=x", "page.html", "..%2fpage.go"} {
-		if status, _, _ := get(t, p.URL()+path); status != 404 {
-			t.Errorf("/%s: %d, want 404", path, status)
+	for path, want := range map[string]int{"reports/0/3": 404, "reports/0/0": 404, "reports/3/1": 404, "reports/-1/1": 404, "reports/x/": 404, "page.html": 404, "..%2fpage.go": 404, "fault": 404} {
+		if status, _, _ := get(t, p.URL()+path); status != want {
+			t.Errorf("/%s: %d, want %d", path, status, want)
 		}
 	}
-	if status, body, _ := get(t, p.URL()+"fault"); status != 405 {
-		t.Errorf("GET /fault: %d %s", status, body)
-	}
+	p.export(endpoint.Export{Process: "web", Received: time.Now(), Values: map[string]float64{"go.memory.used{stack}": 1 << 20, "go.memory.used{other}": 1 << 20}})
+	p.export(endpoint.Export{Process: "web", Refused: "<b>"})
+	wantOnPage(t, p, "after an export", `<b class="exports">1</b>`, "<td>–</td><td>–</td><td>2.0 MiB</td><td>–</td>", "The last export was refused: &lt;b&gt;",
+		"CPU by class is not there: programs have go.cpu.time if they were built with Go 1.20 or newer.")
 }
 
 // What a process sends, its name included, stays text.
@@ -110,17 +109,17 @@ func TestEscapes(t *testing.T) {
 	report(t, s.URL(name), good)
 	for _, document := range []string{`{"<script>alert(2)</script>":1}`, `"><script>alert(3)</script>`} {
 		report(t, s.URL(name), document)
-		for _, path := range []string{"", "reports?process=0"} {
+		for _, path := range []string{"", "reports/0/"} {
 			_, body, _ := get(t, p.URL()+path)
 			if strings.Count(body, "<script") > strings.Count(body, "<script src=") || strings.Contains(body, `"">`) {
 				t.Errorf("/%s has a script of the process", path)
 			}
 		}
 	}
-	if _, body, _ := get(t, p.URL()); !strings.Contains(body, "&lt;script&gt;alert(1)") {
-		t.Error("the name is not shown")
-	}
-	if _, _, header := get(t, p.URL()+"report?process=0&n=1"); header.Get("Content-Type") != "application/json" || header.Get("X-Content-Type-Options") != "nosniff" {
+	wantOnPage(t, p, "", "&lt;script&gt;alert(1)")
+	_, _, header := get(t, p.URL()+"reports/0/1")
+	if csp := header.Get("Content-Security-Policy"); header.Get("Content-Type") != "application/json" || header.Get("X-Content-Type-Options") != "nosniff" ||
+		!strings.HasPrefix(csp, "default-src 'none'; script-src 'self'; style-src 'self';") || strings.Contains(csp, "unsafe") {
 		t.Errorf("a raw report has the header %v", header)
 	}
 }
@@ -142,34 +141,27 @@ func TestShowsABoundedNumberOfProcesses(t *testing.T) {
 // An outage is shown while it lasts and afterwards.
 func TestPageShowsOutages(t *testing.T) {
 	s, p := start(t, "web")
-	now := func() string { _, body, _ := get(t, p.URL()); return body }
+	collections := func(n string) string {
+		return strings.Replace(good, `"go.gc.collections":2`, `"go.gc.collections":`+n, 1)
+	}
 	report(t, s.URL("web"), good)
-	p.opts.Switch.Set(endpoint.Status(503))
-	for i := 0; i < 2; i++ {
-		report(t, s.URL("web"), strings.Replace(good, `"go.gc.collections":2`, `"go.gc.collections":20`, 1))
-	}
-	for _, want := range []string{"Outage: nothing was accepted since", `<td class="pending">20</td>`, `<dd class="retried">1</dd>`} {
-		if body := now(); !strings.Contains(body, want) {
-			t.Errorf("during an outage the page has no %q:\n%s", want, body)
-		}
-	}
+	p.Switch.Set(endpoint.Status(503))
+	report(t, s.URL("web"), collections("20"))
+	report(t, s.URL("web"), collections("20"))
+	wantOnPage(t, p, "during an outage", "Outage: nothing was accepted since", `<td class="pending">20</td>`, `<dd class="retried">1</dd>`)
 	if u := p.news(view{}); u.Changed[0].Failing == 0 {
 		t.Error("browsers are not told that reports fail")
 	}
-	p.opts.Switch.Set(endpoint.Fault{})
-	report(t, s.URL("web"), strings.Replace(good, `"go.gc.collections":2`, `"go.gc.collections":19`, 1))
-	for _, want := range []string{"Last outage: ", `brought <b class="brought">19</b> collections`, `<td class="lost">1</td>`, "✗ counts are lost"} {
-		if body := now(); !strings.Contains(body, want) {
-			t.Errorf("after the outage the page has no %q:\n%s", want, body)
-		}
-	}
+	p.Switch.Set(endpoint.Fault{})
+	report(t, s.URL("web"), collections("19"))
+	wantOnPage(t, p, "after the outage", "Last outage: ", `brought <b class="brought">19</b> collections`, `<td class="lost">1</td>`, "✗ counts are lost")
 	if u := p.news(view{}); u.Changed[0].Failing != 0 || len(u.Changed[0].Outages) != 1 || u.Changed[0].Outages[0][2] != 19 {
 		t.Errorf("browsers are told %+v", u.Changed[0])
 	}
 }
 
-// Two processes that report each second for two hours need no more memory than for
-// one.
+// Two processes that report each second for three hours need no more memory than
+// for one.
 func TestAnHourInBoundedMemory(t *testing.T) {
 	_, p := start(t, "web", "worker")
 	live := func() uint64 {
@@ -179,7 +171,7 @@ func TestAnHourInBoundedMemory(t *testing.T) {
 		return m.HeapAlloc
 	}
 	hour := func() {
-		for i := 0; i < keepReports; i++ {
+		for i := 0; i < keepRows; i++ {
 			for _, name := range []string{"web", "worker"} {
 				r, err := endpoint.Parse([]byte(good))
 				if err != nil {
@@ -187,7 +179,8 @@ func TestAnHourInBoundedMemory(t *testing.T) {
 				}
 				r.Process = name
 				p.attempt(endpoint.Attempt{Report: r})
-				p.accept(r)
+				p.report(r)
+				p.export(endpoint.Export{Process: name})
 			}
 		}
 		p.news(view{})
@@ -197,21 +190,63 @@ func TestAnHourInBoundedMemory(t *testing.T) {
 	first := live()
 	hour()
 	hour()
-	third := live()
-	t.Logf("an hour of two processes takes %d KiB", (first-empty)>>10)
-	if first > empty+16<<20 || third > first+1<<20 {
+	if third := live(); first > empty+16<<20 || third > first+1<<20 {
 		t.Errorf("%d bytes are live at first, %d after an hour, %d after three", empty, first, third)
 	}
-	runtime.KeepAlive(p)
+	h := &p.processes[0].reports
+	if rows := h.since(0); len(rows) != keepRows || rows[0].N != 2*keepRows+1 || len(h.since(3*keepRows-2)) != 2 || len(h.since(9*keepRows)) != 0 {
+		t.Errorf("%d reports are kept, from %d on", len(rows), rows[0].N)
+	}
+	for i := 0; i < 100; i++ {
+		h.add(row{Body: make([]byte, 64<<10)})
+	}
+	if h.bytes > keepBytes {
+		t.Errorf("%d bytes of documents are kept", h.bytes)
+	}
 }
 
-func TestStartOnATakenAddress(t *testing.T) {
-	s, p := start(t)
-	addr := strings.Trim(strings.TrimPrefix(p.URL(), "http:"), "/")
-	if _, err := Start(Options{Server: s, Addr: addr}); err == nil || !strings.Contains(err.Error(), addr) {
-		t.Errorf("got %v", err)
+// Only this page can press its buttons, and nobody can lead a name of theirs here.
+func TestGuard(t *testing.T) {
+	_, p := start(t, "web")
+	origin := strings.TrimSuffix(p.URL(), "/")
+	_, port, _ := net.SplitHostPort(p.Listener.Addr().String())
+	for name, tt := range map[string]struct {
+		method, host, origin, site, fault string
+		want                              int
+	}{
+		"another origin":         {"POST", "", "http://evil.example", "", "503", 403},
+		"another port":           {"POST", "", "http://127.0.0.1:1", "", "503", 403},
+		"opaque origin":          {"POST", "", "null", "", "503", 403},
+		"cross-site":             {"POST", "", origin, "cross-site", "503", 403},
+		"same-site":              {"POST", "", origin, "same-site", "503", 403},
+		"a rebound name":         {"POST", "evil.example:" + port, "http://evil.example:" + port, "same-origin", "503", 421},
+		"localhost as part":      {"POST", "localhost.evil.example", "http://localhost.evil.example", "", "503", 421},
+		"a rebound name reads":   {"GET", "evil.example", "", "", "", 421},
+		"a fault that is not":    {"POST", "", origin, "same-origin", "500", 400},
+		"this page":              {"POST", "", origin, "same-origin", "429", 303},
+		"this page as localhost": {"POST", "localhost:" + port, "http://localhost:" + port, "same-origin", "429", 303},
+		"this page by IPv6":      {"POST", "[::1]:" + port, "http://[::1]:" + port, "", "429", 303},
+	} {
+		req, err := http.NewRequest(tt.method, p.URL()+map[string]string{"POST": "fault"}[tt.method], strings.NewReader("fault="+tt.fault))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = tt.host
+		for key, value := range map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Origin": tt.origin, "Sec-Fetch-Site": tt.site} {
+			if value != "" {
+				req.Header.Set(key, value)
+			}
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != tt.want {
+			t.Errorf("%s: %d, want %d", name, resp.StatusCode, tt.want)
+		}
 	}
-	if host, _, _ := net.SplitHostPort(p.ln.Addr().String()); host != "127.0.0.1" {
-		t.Errorf("by default the page is at %s", host)
+	if now := p.Switch.Now().Name; now != "429" {
+		t.Errorf("the endpoint has the fault %q", now)
 	}
 }

@@ -1,5 +1,5 @@
-// Command serve runs the endpoint that stands in for Heroku's metrics service, and
-// its page, for apps that are started elsewhere: by hand, in a container, on a
+// Command serve runs the endpoint that stands in for Heroku's metrics service and a
+// Collector, and its page, for apps that are started elsewhere: by hand, in a container, on a
 // staging machine. See its -h.
 package main
 
@@ -13,7 +13,10 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+
+	"github.com/cli/browser"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
@@ -26,8 +29,11 @@ Usage:
 
 	go run ./test/serve [flags] [PROCESS...]
 
-It prints the HEROKU_METRICS_URL to set for each process (default web). Each needs
-its own: the counts of two that share one cannot be told apart. It ends with Ctrl-C.
+It prints what to set for each process (default web): HEROKU_METRICS_URL for the
+reports that Heroku gets, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT for exports by OTLP, or
+both. HMETRICS_INTERVAL=2s and OTEL_METRIC_EXPORT_INTERVAL=2000 show them sooner. Each
+process needs its own: the counts of two that share one cannot be told apart. It ends
+with Ctrl-C.
 
 Example:
 
@@ -40,15 +46,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		fmt.Fprintln(os.Stderr, "serve:", err)
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "serve:", err)
-		os.Exit(1)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return
 	}
+	fmt.Fprintln(os.Stderr, "serve:", err)
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
 }
 
 var errUsage = errors.New("the command line is wrong")
@@ -56,7 +61,7 @@ var errUsage = errors.New("the command line is wrong")
 // run serves until ctx is done.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
-	addr := fs.String("addr", "127.0.0.1:0", "take reports at this `address`; :9000 takes them from other machines, too")
+	addr := fs.String("addr", "127.0.0.1:0", "take reports and exports at this `address`; :9000 takes them from other machines, too")
 	pageAddr := fs.String("page", "127.0.0.1:0", "serve the page at this `address`")
 	open := fs.Bool("open", false, "show the page in a browser")
 	if err := machine.ParseFlags(fs, args, stdout, help); err != nil {
@@ -72,32 +77,32 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(names) > page.MaxProcesses {
 		return fmt.Errorf("%w: %d processes; the page shows %d", errUsage, len(names), page.MaxProcesses)
 	}
-	seen := map[string]bool{}
-	for _, name := range names {
-		if seen[name] {
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
 			return fmt.Errorf("%w: %q twice, and two processes cannot share an address", errUsage, name)
 		}
-		seen[name] = true
 	}
-
+	ln, err := net.Listen("tcp", *pageAddr)
+	if err != nil {
+		return fmt.Errorf("serving the page: %w", err)
+	}
 	sw := &endpoint.Switch{}
 	server, err := endpoint.Start(endpoint.Options{Addr: *addr, Fault: sw.Fault})
 	if err != nil {
+		ln.Close()
 		return err
 	}
 	defer server.Close()
-	p, err := page.Start(page.Options{Addr: *pageAddr, Server: server, Switch: sw, Processes: names})
-	if err != nil {
-		return err
-	}
+	p := page.Start(page.Options{Listener: ln, Server: server, Switch: sw, Processes: names})
 	defer p.Close()
 	fmt.Fprintf(stdout, "page: %s\n", p.URL())
 	for _, name := range names {
 		fmt.Fprintf(stdout, "%s: HEROKU_METRICS_URL=%s\n", name, reachable(server.URL(name)))
+		fmt.Fprintf(stdout, "%s: OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=%s\n", name, reachable(server.OTLPURL(name)))
 	}
 	if *open {
-		if err := page.Open(p.URL()); err != nil {
-			fmt.Fprintln(stderr, "serve:", err)
+		if err := browser.OpenURL(p.URL()); err != nil {
+			fmt.Fprintln(stderr, "serve: opening a browser:", err)
 		}
 	}
 	<-ctx.Done()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,8 +16,9 @@ import (
 const good = `{"counters":{"go.gc.collections":2,"go.gc.pause.ns":345},` +
 	`"gauges":{"go.memory.heap.bytes":1e6,"go.memory.stack.bytes":65536,"go.memory.heap.objects":1200,"go.gc.goal":4194304,"go.routines":7}}`
 
-// serve runs the command until the test ends, and returns its first lines.
-func serve(t *testing.T, n int, args ...string) []string {
+// serve runs the command until the test ends, and returns the addresses in its first
+// lines by what comes before them.
+func serve(t *testing.T, n int, args ...string) map[string]string {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	r, w := io.Pipe()
@@ -30,34 +30,49 @@ func serve(t *testing.T, n int, args ...string) []string {
 			t.Error(err)
 		}
 	})
-	var lines []string
-	for s := bufio.NewScanner(r); len(lines) < n && s.Scan(); {
-		lines = append(lines, s.Text())
+	addresses := map[string]string{}
+	for s := bufio.NewScanner(r); len(addresses) < n && s.Scan(); {
+		before, address, _ := strings.Cut(s.Text(), "http://")
+		addresses[before] = "http://" + address
 	}
-	return lines
+	return addresses
+}
+
+// send posts a document and returns the status of the answer.
+func send(t *testing.T, to, kind, document string) int {
+	t.Helper()
+	resp, err := http.Post(to, kind, strings.NewReader(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+func ip(t *testing.T, address string) net.IP {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.ParseIP(u.Hostname())
 }
 
 func TestServe(t *testing.T) {
-	lines := serve(t, 3, "web", "worker")
-	page, ok := cut(lines[0], "page: ")
-	web, ok2 := cut(lines[1], "web: HEROKU_METRICS_URL=")
-	worker, ok3 := cut(lines[2], "worker: HEROKU_METRICS_URL=")
-	if !ok || !ok2 || !ok3 || web == worker {
-		t.Fatalf("it prints %q", lines)
-	}
-	for _, address := range []string{page, web, worker} {
-		if u, err := url.Parse(address); err != nil || !net.ParseIP(u.Hostname()).IsLoopback() {
+	at := serve(t, 5, "web", "worker")
+	for _, address := range at {
+		if !ip(t, address).IsLoopback() {
 			t.Errorf("%s is not on loopback", address)
 		}
 	}
-	for _, url := range []string{web, worker, worker} {
-		resp, err := http.Post(url, "application/json", strings.NewReader(good))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
+	send(t, at["web: HEROKU_METRICS_URL="], "application/json", good)
+	for range 2 {
+		send(t, at["worker: HEROKU_METRICS_URL="], "application/json", good)
 	}
-	resp, err := http.Get(page)
+	if status := send(t, at["worker: OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="], "application/x-protobuf", ""); status != 400 {
+		t.Errorf("an empty export is answered %d", status)
+	}
+	resp, err := http.Get(at["page: "])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,57 +81,41 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{`<td class="delivered">2</td>`, `<td class="delivered">4</td>`} {
-		_, facts, _ := strings.Cut(string(body), fmt.Sprintf(`id="p%d-facts"`, i))
-		if facts, _, _ := strings.Cut(facts, "<figure"); !strings.Contains(facts, want) {
-			t.Errorf("the page says of process %d: %s", i, facts)
-		}
+	_, web, _ := strings.Cut(string(body), `id="p0-facts"`)
+	web, worker, _ := strings.Cut(web, `id="p1-facts"`)
+	if !strings.Contains(web, `<td class="delivered">2</td>`) || strings.Contains(web, "refused: ") ||
+		!strings.Contains(worker, `<td class="delivered">4</td>`) || !strings.Contains(worker, "The last export was refused: ") {
+		t.Errorf("the page is\n%s", body)
 	}
-}
-
-func cut(line, prefix string) (string, bool) {
-	return strings.TrimPrefix(line, prefix), strings.HasPrefix(line, prefix)
 }
 
 // Who has the endpoint listen everywhere is told an address that others can use.
 func TestServeElsewhere(t *testing.T) {
-	lines := serve(t, 2, "-addr", "0.0.0.0:0")
-	u, err := url.Parse(strings.TrimPrefix(lines[1], "web: HEROKU_METRICS_URL="))
-	if err != nil {
-		t.Fatal(err)
+	at := serve(t, 3, "-addr", "0.0.0.0:0")
+	heroku := at["web: HEROKU_METRICS_URL="]
+	if a := ip(t, heroku); a == nil || a.IsUnspecified() || !ip(t, at["page: "]).IsLoopback() {
+		t.Errorf("it prints %q", at)
 	}
-	if ip := net.ParseIP(u.Hostname()); ip == nil || ip.IsUnspecified() {
-		t.Errorf("it prints %q", lines[1])
-	}
-	resp, err := http.Post(u.String(), "application/json", strings.NewReader(good))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != 200 {
-		t.Errorf("a report is answered %s", resp.Status)
-	}
-	if p, _ := url.Parse(strings.TrimPrefix(lines[0], "page: ")); !net.ParseIP(p.Hostname()).IsLoopback() {
-		t.Errorf("the page is at %s", p)
+	if status := send(t, heroku, "application/json", good); status != 200 {
+		t.Errorf("a report is answered %d", status)
 	}
 }
 
 func TestServeSaysWhatIsWrong(t *testing.T) {
-	for _, tt := range []struct {
-		args []string
+	for args, tt := range map[string]struct {
 		want error
 		text string
 	}{
-		{[]string{"-h"}, flag.ErrHelp, ""},
-		{[]string{"-nonsense"}, errUsage, "-nonsense"},
-		{strings.Fields(strings.Repeat("web ", 33)), errUsage, "33 processes; the page shows 32"},
-		{[]string{"web", "worker", "web"}, errUsage, `"web" twice`},
-		{[]string{"-addr", "127.0.0.1:http:x"}, nil, "starting the metrics endpoint"},
-		{[]string{"-page", "192.0.2.1:1"}, nil, "serving the endpoint's page"},
+		"-h":                       {flag.ErrHelp, ""},
+		"-nonsense":                {errUsage, "-nonsense"},
+		strings.Repeat("web ", 33): {errUsage, "33 processes; the page shows 32"},
+		"web worker web":           {errUsage, `"web" twice`},
+		"-addr 127.0.0.1:http:x":   {nil, "starting the metrics endpoint"},
+		"-page 192.0.2.1:1":        {nil, "serving the page"},
 	} {
-		err := run(context.Background(), tt.args, io.Discard, io.Discard)
+		err := run(context.Background(), strings.Fields(args), io.Discard, io.Discard)
 		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) {
-			t.Errorf("%q gives the error %v, want %v with %q", tt.args, err, tt.want, tt.text)
+			t.Errorf("%q gives the error %v, want %v with %q", args, err, tt.want, tt.text)
 		}
 	}
 }

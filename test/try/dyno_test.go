@@ -4,156 +4,71 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
-	"runtime"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
 
-// notify is a writer that closes up when a line holds text.
-type notify struct {
-	bytes.Buffer
-	text string
-	up   chan struct{}
+// running reports whether a process runs. One that has lost its parent may stay a
+// zombie until init takes it.
+func running(pid string) bool {
+	b, err := os.ReadFile("/proc/" + pid + "/stat")
+	return err == nil && !bytes.Contains(b, []byte(") Z "))
 }
 
-func (n *notify) Write(p []byte) (int, error) {
-	n.Buffer.Write(p)
-	if n.up != nil && strings.Contains(n.String(), n.text) {
-		close(n.up)
-		n.up = nil
-	}
-	return len(p), nil
-}
-
-func TestDynoEnds(t *testing.T) {
+func TestDyno(t *testing.T) {
+	hurry := make(chan struct{})
+	close(hurry)
+	const up = `echo up; while :; do sleep 0.01; done` // then it is stopped
 	for name, tt := range map[string]struct {
-		command, out, how string
+		command string
+		args    []string
+		hurry   <-chan struct{}
+		grace   time.Duration
+		out     string // PID stands for that of a process which must be gone
+		how     string
+		killed  bool
 	}{
-		"well":        {`echo "$0 got $# arguments: $*"; echo "$DYNO" >&2; printf 'no newline'`, "web.1 | web got 0 arguments: \nweb.1 | web.1\nweb.1 | no newline\n", "exited with status 0 after "},
-		"with status": {"exit 3", "", "exited with status 3 after "},
-		"by a signal": {"kill -9 $$", "", `was killed by the signal "killed" after `},
+		"ends well":      {command: `echo "$0 got $# arguments: $*"; echo "$DYNO" >&2; printf 'no newline'`, out: "web got 0 arguments: \nweb.1\nno newline\n", how: "exited with status 0 after "},
+		"ends badly":     {command: "exit 3", how: "exited with status 3 after "},
+		"kills itself":   {command: "kill -9 $$", how: `was killed by the signal "killed" after `},
+		"gets arguments": {command: "A=b printf '<%s>\\n'", args: []string{"a b", "*", ""}, out: "<a b>\n<*>\n<>\n", how: "exited with status 0"},
+		// What an app that ends by itself has left behind is killed.
+		"leaves a child": {command: "sleep 1000 & echo $!; exit 0", grace: time.Second / 10, out: "PID\n", how: "exited with status 0"},
+		// An app that heeds SIGTERM is given the time to end by itself.
+		"stops": {command: `trap "echo bye; exit 7" TERM; ` + up, out: "up\nbye\n", how: "exited with status 7"},
+		// One that does not is killed, with all that it has started.
+		"does not stop":   {command: `trap "" TERM; sleep 1000 & echo $!; ` + up, grace: time.Second / 10, out: "PID\nup\n", how: "was killed", killed: true},
+		"user in a hurry": {command: `trap "" TERM; sleep 1000 & echo $!; ` + up, hurry: hurry, out: "PID\nup\n", how: "was killed", killed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			d, err := startDyno(process{name: "web", command: tt.command}, t.TempDir(), nil, append(os.Environ(), "DYNO=web.1"), &log)
-			if err != nil {
-				t.Fatal(err)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			log := &output{steps: []step{{`up\n`, func([]string) { cancel() }}}}
+			if tt.grace == 0 {
+				tt.grace = time.Minute
 			}
+			s := &session{stderr: log, hurry: tt.hurry, grace: tt.grace}
+			d := s.startDyno(ctx, process{name: "web", command: tt.command}, t.TempDir(), tt.args, append(os.Environ(), "DYNO=web.1"))
 			<-d.done
-			if log.String() != tt.out {
+			out := strings.ReplaceAll("\n"+log.String(), "\nweb.1 | ", "\n")[1:]
+			if strings.HasPrefix(tt.out, "PID") {
+				pid, rest, _ := strings.Cut(out, "\n")
+				out = "PID\n" + rest
+				for late := time.Now().Add(10 * time.Second); running(pid); {
+					if time.Now().After(late) {
+						t.Fatalf("process %s still runs", pid)
+					}
+				}
+			}
+			if out != tt.out {
 				t.Errorf("the output is %q, want %q", log.String(), tt.out)
 			}
-			if !strings.HasPrefix(d.how(), tt.how) {
-				t.Errorf("it %s, want %s...", d.how(), tt.how)
+			if !strings.HasPrefix(d.how(), tt.how) || d.killed != tt.killed {
+				t.Errorf("it %s, killed: %t, want %s...", d.how(), d.killed, tt.how)
 			}
 		})
 	}
-}
-
-func TestDynoArguments(t *testing.T) {
-	var log bytes.Buffer
-	d, err := startDyno(process{name: "web", command: "A=b printf '<%s>\\n'"}, t.TempDir(), []string{"a b", "*", ""}, os.Environ(), &log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-d.done
-	if string(d.output) != "<a b>\n<*>\n<>\n" {
-		t.Errorf("of the output %q is kept", d.output)
-	}
-	if want := "web.1 | <a b>\nweb.1 | <*>\nweb.1 | <>\n"; log.String() != want {
-		t.Errorf("the output is %q, want %q", log.String(), want)
-	}
-}
-
-// An app that does not heed SIGTERM is killed, with all that it has started.
-func TestDynoLeavesNoOrphans(t *testing.T) {
-	up := make(chan struct{})
-	log := &notify{text: "up", up: up}
-	d, err := startDyno(process{name: "web", command: `trap "" TERM; sleep 1000 & sleep 1000 & echo up; wait`}, t.TempDir(), nil, os.Environ(), log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-up
-	if err := syscall.Kill(-d.pid, 0); err != nil {
-		t.Fatal("the process group is not there: ", err)
-	}
-	hurry := make(chan struct{})
-	close(hurry)
-	if !d.stop(time.Hour, hurry) {
-		t.Error("it was not killed")
-	}
-	if !strings.HasPrefix(d.how(), `was killed by the signal "killed"`) {
-		t.Errorf("it %s", d.how())
-	}
-	wantGone(t, d.pid)
-}
-
-// What an app that ends by itself has left behind is killed.
-func TestDynoEndsWhole(t *testing.T) {
-	var log bytes.Buffer
-	d, err := startDyno(process{name: "web", command: "sleep 1000 & exit 0"}, t.TempDir(), nil, os.Environ(), &log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-d.done
-	if d.err != nil {
-		t.Errorf("it %s", d.how())
-	}
-	wantGone(t, d.pid)
-}
-
-// An app that heeds SIGTERM is given the time to end by itself.
-func TestDynoStopsGracefully(t *testing.T) {
-	up := make(chan struct{})
-	log := &notify{text: "up", up: up}
-	d, err := startDyno(process{name: "web", command: `trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.01; done`}, t.TempDir(), nil, os.Environ(), log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-up
-	d.stop(time.Minute, nil)
-	if !strings.HasPrefix(d.how(), "exited with status 7") || !strings.HasSuffix(log.String(), "web.1 | bye\n") {
-		t.Errorf("it %s, with the output %q", d.how(), log.String())
-	}
-}
-
-// wantGone waits until no process of the group runs. Those that lost their parent
-// may stay zombies until init takes them.
-func wantGone(t *testing.T, pgid int) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
-		states := strings.Trim(groupStates(t, pgid), "Z")
-		if states == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("processes of the group still run, in states %s", states)
-		}
-	}
-}
-
-// groupStates returns a letter for each process of the group, from /proc.
-func groupStates(t *testing.T, pgid int) string {
-	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Skip("there is no /proc to look at: ", err)
-	}
-	states := ""
-	for _, e := range entries {
-		b, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		// PID (COMMAND) STATE PPID PGID ...
-		rest := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-		if len(rest) > 2 && rest[2] == strconv.Itoa(pgid) {
-			states += rest[0]
-		}
-	}
-	return states
 }

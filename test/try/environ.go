@@ -13,16 +13,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 )
 
-// reach are the variables, besides those in goReach, that say how this machine
+// reach matches the variables, besides those in goReach, that say how this machine
 // reaches the network, the user's credentials and the user's language.
-var reach = []string{
-	"HOME", "USER", "LOGNAME", "PATH", "LANG", "LC_ALL", "XDG_CONFIG_HOME",
-	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",
-	"NETRC", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_TERMINAL_PROMPT",
-}
+var reach = regexp.MustCompile(`(?i)^(HOME|USER|LOGNAME|PATH|LANG|LC_ALL|XDG_CONFIG_HOME|(HTTP|HTTPS|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|NETRC|SSH_AUTH_SOCK|GIT_(SSL_CAINFO|SSH_COMMAND|CONFIG_GLOBAL|TERMINAL_PROMPT))=`)
 
 // goReach are the go command's settings of the same kind, which may be in its own
 // file as well as in the environment. GOMODCACHE is one of them so that what the
@@ -34,13 +31,13 @@ var goReach = []string{
 
 // buildEnviron returns the environment that the platform's build has here, and
 // the GOROOT of the go command.
-func buildEnviron(ctx context.Context, environ []string, goCommand func(ctx context.Context, dir string, args ...string) ([]byte, error), dir string) (env []string, goroot string, err error) {
-	for _, key := range reach {
-		if value, ok := lookup(environ, key); ok {
-			env = append(env, key+"="+value)
+func (s *session) buildEnviron(ctx context.Context) (env []string, goroot string, err error) {
+	for _, v := range s.environ {
+		if reach.MatchString(v) {
+			env = append(env, v)
 		}
 	}
-	out, err := goCommand(ctx, dir, append([]string{"env", "-json", "GOROOT"}, goReach...)...)
+	out, err := s.goCommand(ctx, s.buildpack, append([]string{"env", "-json", "GOROOT"}, goReach...))
 	if err != nil {
 		return nil, "", err
 	}
@@ -86,7 +83,7 @@ func unset(text, dir string, environ []string) []string {
 	var names []string
 	add := func(re *regexp.Regexp, s string) {
 		for _, m := range re.FindAllStringSubmatch(s, -1) {
-			if _, ok := lookup(environ, m[1]); !ok && !slices.Contains(names, m[1]) {
+			if _, ok := herokugo.Getenv(environ, m[1]); !ok && !slices.Contains(names, m[1]) {
 				names = append(names, m[1])
 			}
 		}
@@ -114,13 +111,3 @@ var (
 	variable = regexp.MustCompile(`\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b`)
 	getenv   = regexp.MustCompile(`os\.(?:Getenv|LookupEnv)\("([A-Z_][A-Z0-9_]*)"\)`)
 )
-
-// lookup returns the value of key in environ, the last one if there are several.
-func lookup(environ []string, key string) (string, bool) {
-	for i := len(environ) - 1; i >= 0; i-- {
-		if name, value, ok := strings.Cut(environ[i], "="); ok && name == key {
-			return value, true
-		}
-	}
-	return "", false
-}

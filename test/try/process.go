@@ -20,8 +20,12 @@ type process struct {
 	binary  string // the one of the build's binaries that it runs
 
 	// What will report, if anything: see inspect.
-	agent bool
-	own   string
+	agent  bool
+	own    string
+	noOTLP string // why the agent sends nothing by OTLP; empty if it does
+
+	port    int
+	environ []string
 }
 
 var procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
@@ -52,13 +56,13 @@ func findProcesses(app string, binaries []string) (list, extra []process, warnin
 			warn("line %d is not NAME: COMMAND, so Heroku ignores it: %s", i+1, line)
 			continue
 		}
-		name, command := m[1], m[2]
-		binary := runs(command, binaries)
+		name, command, words := m[1], m[2], words(m[2])
+		binary := runs(words, binaries)
 		switch {
-		case binary == "" && strings.HasPrefix(program(command), "bin/") && !isFile(filepath.Join(app, program(command))):
-			warn("%s runs %s, which the build has not made; it has made bin/%s", name, program(command), strings.Join(binaries, ", bin/"))
+		case binary == "" && strings.HasPrefix(words[0], "bin/") && !isFile(filepath.Join(app, words[0])):
+			warn("%s runs %s, which the build has not made; it has made bin/%s", name, words[0], strings.Join(binaries, ", bin/"))
 		case binary == "":
-			warn("%s runs %s, which is no Go program of the app: it is not started here, and reports nothing", name, program(command))
+			warn("%s runs %s, which is no Go program of the app: it is not started here, and reports nothing", name, words[0])
 		case name == "release":
 			warn("release is not run here; on Heroku it runs before each new release starts: %s", command)
 		default:
@@ -77,48 +81,45 @@ func findProcesses(app string, binaries []string) (list, extra []process, warnin
 	return list, extra, warnings, nil
 }
 
-// program returns the program that a command starts, such as bin/web.
-func program(command string) string {
-	for _, word := range strings.Fields(command) {
-		if word = strings.Trim(word, `"'`); word != "exec" && !strings.Contains(word, "=") {
-			return strings.TrimPrefix(word, "./")
-		}
+// words returns those of a command from its program on, such as bin/web.
+func words(command string) []string {
+	list := strings.Fields(strings.NewReplacer(`"`, "", "'", "").Replace(command))
+	i := slices.IndexFunc(list, func(w string) bool { return w != "exec" && !strings.Contains(w, "=") })
+	if i < 0 {
+		return []string{command}
 	}
-	return command
+	list = list[i:]
+	list[0] = strings.TrimPrefix(list[0], "./")
+	return list
 }
 
-// runs returns the first of the binaries that a command runs, or nothing.
-func runs(command string, binaries []string) string {
-	first := true // bin is in the PATH, so the command's name may be all there is
-	for _, word := range strings.Fields(command) {
-		word = strings.Trim(word, `"'`)
-		if name := filepath.Base(word); slices.Contains(binaries, name) && (strings.HasSuffix(word, "bin/"+name) || first && name == word) {
+// runs returns the first of the binaries that the words of a command run, or nothing.
+func runs(words, binaries []string) string {
+	for i, word := range words {
+		name := filepath.Base(word)
+		// bin is in the PATH, so the program's name may be all there is.
+		if slices.Contains(binaries, name) && (strings.HasSuffix(word, "bin/"+name) || i == 0 && name == word) {
 			return name
 		}
-		first = first && (word == "exec" || strings.Contains(word, "="))
 	}
 	return ""
 }
 
-// chooseProcesses returns those with the given name, of a process type or of a
+// chooseProcesses returns the one with the given name, of a process type or else of a
 // binary, or all of list if it is empty.
 func chooseProcesses(list, extra []process, name string) ([]process, error) {
 	if name == "" {
 		return list, nil
 	}
 	var names []string
-	for _, by := range []func(process) string{
-		func(p process) string { return p.name },
-		func(p process) string { return p.binary },
-	} {
-		for _, p := range append(list[:len(list):len(list)], extra...) {
+	for _, by := range []func(process) string{func(p process) string { return p.name }, func(p process) string { return p.binary }} {
+		for _, p := range slices.Concat(list, extra) {
 			if by(p) == name {
 				return []process{p}, nil
 			}
-			if !slices.Contains(names, by(p)) {
-				names = append(names, by(p))
-			}
+			names = append(names, by(p))
 		}
 	}
-	return nil, fmt.Errorf("the app has no process %q; it has %s", name, strings.Join(names, ", "))
+	slices.Sort(names)
+	return nil, fmt.Errorf("the app has no process %q; it has %s", name, strings.Join(slices.Compact(names), ", "))
 }

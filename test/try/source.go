@@ -4,13 +4,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
 )
 
 // A source is what has to be copied for an app to build elsewhere.
@@ -22,9 +23,8 @@ type source struct {
 	base  string // contains all roots
 }
 
-// findSource looks at the app in dir. The function goCommand runs a go command
-// in a directory and returns its standard output.
-func findSource(ctx context.Context, dir string, goCommand func(ctx context.Context, dir string, args ...string) ([]byte, error)) (source, error) {
+// findSource looks at the app in dir.
+func (s *session) findSource(ctx context.Context, dir string) (source, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return source{}, err
@@ -39,63 +39,68 @@ func findSource(ctx context.Context, dir string, goCommand func(ctx context.Cont
 	if !isFile(filepath.Join(app, "go.mod")) {
 		return source{}, noGoMod(dir, app)
 	}
-	s := source{app: app, roots: []string{app}}
-
-	work := ""
-	if out, err := goCommand(ctx, app, "env", "GOWORK"); err != nil {
+	src := source{app: app, roots: []string{app}, base: app}
+	out, err := s.goCommand(ctx, app, []string{"env", "GOWORK"})
+	if err != nil {
 		return source{}, err
-	} else if work = strings.TrimSpace(string(out)); work == "off" || work == "" || !isAbove(filepath.Dir(work), app) {
-		work = ""
 	}
 	modules := []string{app}
-	if work != "" {
-		var file struct {
-			Use     []struct{ DiskPath string }
-			Replace []replacement
-		}
-		if err := readJSON(ctx, goCommand, &file, "work", work); err != nil {
+	if work := strings.TrimSpace(string(out)); work != "off" && work != "" && isAbove(filepath.Dir(work), app) {
+		used, err := src.addWork(work)
+		if err != nil {
 			return source{}, err
 		}
-		var used []string
-		for _, u := range file.Use {
-			used = append(used, inDir(filepath.Dir(work), u.DiskPath))
-		}
-		// A go.work that does not use the app is none of its business; in
-		// the app's own root it is copied, and go may say what it thinks.
-		if filepath.Dir(work) == app || slices.Contains(used, app) {
-			modules = append(modules, used...)
-			s.roots = append(s.roots, work)
-			if sum := strings.TrimSuffix(work, ".work") + ".work.sum"; isFile(sum) {
-				s.roots = append(s.roots, sum)
-			}
-			s.addReplacements(filepath.Dir(work), file.Replace)
-		}
+		modules = append(modules, used...)
 	}
 	for _, module := range modules {
-		if !isFile(filepath.Join(module, "go.mod")) {
+		file := filepath.Join(module, "go.mod")
+		b, err := os.ReadFile(file)
+		if err != nil {
 			continue // the go command will say so
 		}
-		var file struct{ Replace []replacement }
-		if err := readJSON(ctx, goCommand, &file, "mod", filepath.Join(module, "go.mod")); err != nil {
+		mod, err := modfile.Parse(file, b, nil)
+		if err != nil {
 			return source{}, err
 		}
-		s.add(module)
-		s.addReplacements(module, file.Replace)
+		src.add(module)
+		src.addReplacements(module, mod.Replace)
 	}
-	s.base = app
-	for _, root := range s.roots {
-		for !isAbove(s.base, root) {
-			s.base = filepath.Dir(s.base)
+	for _, root := range src.roots {
+		for !isAbove(src.base, root) {
+			src.base = filepath.Dir(src.base)
 		}
 	}
-	return s, nil
+	return src, nil
 }
 
-type replacement struct {
-	New struct{ Path, Version string }
+// addWork adds a go.work, and returns the directories of the modules that it uses.
+// If it does not use the app it is none of its business; but in the app's own root it
+// is copied, and go may say what it thinks.
+func (s *source) addWork(file string) (used []string, err error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	work, err := modfile.ParseWork(file, b, nil)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(file)
+	for _, u := range work.Use {
+		used = append(used, inDir(dir, u.Path))
+	}
+	if dir != s.app && !slices.Contains(used, s.app) {
+		return nil, nil
+	}
+	s.roots = append(s.roots, file)
+	if isFile(file + ".sum") {
+		s.roots = append(s.roots, file+".sum")
+	}
+	s.addReplacements(dir, work.Replace)
+	return used, nil
 }
 
-func (s *source) addReplacements(dir string, list []replacement) {
+func (s *source) addReplacements(dir string, list []*modfile.Replace) {
 	for _, r := range list {
 		// An absolute path stays as it is: it can be read where it is.
 		if r.New.Version == "" && !filepath.IsAbs(r.New.Path) {
@@ -109,14 +114,6 @@ func (s *source) add(dir string) {
 	if real, err := filepath.EvalSymlinks(dir); err == nil && real == dir && !slices.Contains(s.roots, dir) {
 		s.roots = append(s.roots, dir)
 	}
-}
-
-func readJSON(ctx context.Context, goCommand func(context.Context, string, ...string) ([]byte, error), v any, kind, file string) error {
-	out, err := goCommand(ctx, filepath.Dir(file), kind, "edit", "-json", file)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", file, err)
-	}
-	return json.Unmarshal(out, v)
 }
 
 // noGoMod says what to do about an app whose root has no go.mod.

@@ -6,181 +6,211 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/cli/browser"
+
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
-// grace is how long the app may take to stop.
-const grace = 5 * time.Second
-
 // A run of the app's processes, until all of them have ended.
 type run struct {
-	*trial
-	app       string // the directory of the build
-	processes []process
-	server    *endpoint.Server
-	faults    *endpoint.Switch
-	start     time.Time
+	*session
+	ctx    context.Context // done when they are to end
+	app    string          // the directory of the build
+	server *endpoint.Server
+	faults *endpoint.Switch
+	start  time.Time
+	width  int // of the column of process names
+	dynos  sync.WaitGroup
 
-	events chan func()   // what happened, for the goroutine of watch to deal with
-	over   chan struct{} // closed when that is done
-
-	table      *table
-	dynos      []*dyno
-	exited     int // of the dynos
-	stopping   bool
+	mu         sync.Mutex
+	lines      int // of the table
 	deliveries map[string]*page.Delivery
 	outages    map[string]string // by process: the document that was told last, while there is an outage
 }
 
-// watch runs the processes and shows their reports.
-func (t *trial) watch(ctx context.Context, processes []process, app string) (err error) {
+// watch runs the processes and shows what they report.
+func (s *session) watch(ctx context.Context, processes []process, app string) (err error) {
+	if s.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.duration)
+		defer cancel()
+	}
 	r := &run{
-		trial: t, app: app, processes: processes, faults: &endpoint.Switch{}, start: time.Now(),
-		events: make(chan func()), over: make(chan struct{}),
+		session: s, ctx: ctx, app: app, faults: &endpoint.Switch{}, start: time.Now(), width: len("process"),
 		deliveries: map[string]*page.Delivery{}, outages: map[string]string{},
 	}
 	if r.server, err = endpoint.Start(endpoint.Options{Fault: r.faults.Fault}); err != nil {
 		return err
 	}
 	defer r.server.Close()
-	var names []string
-	for _, p := range processes {
-		names = append(names, p.name)
-		r.deliveries[p.name] = &page.Delivery{}
-	}
-	shown, err := page.Start(page.Options{Listener: t.page, Server: r.server, Switch: r.faults, Processes: names})
-	if err != nil {
-		return err
-	}
-	defer shown.Close()
-	defer close(r.over)
-	r.server.OnAttempt(func(a endpoint.Attempt) { r.happened(func() { r.attempt(a) }) })
-	r.server.OnReport(func(rep endpoint.Report) { r.happened(func() { r.report(rep) }) })
-	out := t.stdout
-	if t.json {
-		out = nil
-	}
-	r.table = newTable(out, r.start, processes)
-	for _, p := range processes {
-		if err := r.launch(p); err != nil {
-			r.stop()
+	shown := page.Options{Listener: s.page, Server: r.server, Switch: r.faults, NoOTLP: map[string]string{}}
+	for i := range processes {
+		p := &processes[i]
+		if err := r.place(p); err != nil {
 			return err
 		}
+		shown.Processes = append(shown.Processes, p.name)
+		shown.NoOTLP[p.name] = p.noOTLP
+		r.deliveries[p.name] = &page.Delivery{}
+		r.width = max(r.width, len(p.name))
 	}
-	t.tell(event{Event: "page", URL: shown.URL(), Text: "look at " + shown.URL()})
-	if t.open {
-		if err := page.Open(shown.URL()); err != nil {
-			t.say("%v", err)
+	served := page.Start(shown)
+	defer served.Close()
+	r.server.OnAttempt(r.attempt)
+	r.server.OnReport(r.report)
+	r.server.OnExport(r.export)
+	for _, p := range processes {
+		r.launch(p)
+	}
+	s.tell(event{Event: "page", URL: served.URL(), Text: "look at " + served.URL()})
+	if s.open {
+		if err := browser.OpenURL(served.URL()); err != nil {
+			s.say("opening a browser: %v", err)
 		}
 	}
-	if t.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.duration)
-		defer cancel()
-	}
-	for r.exited < len(r.dynos) && ctx.Err() == nil {
-		select {
-		case f := <-r.events:
-			f()
-		case <-ctx.Done():
-		}
-	}
-	ran := time.Since(r.start)
-	r.stop()
+	ran := r.wait()
+	r.server.Close() // returns when no report is on its way
 	line, ok := summary(processes, r.deliveries, r.server.Rejected(), ran)
 	if !ok {
 		return errors.New(line)
 	}
-	t.tell(event{Event: "result", Text: line, Reported: &ok})
+	s.tell(event{Event: "result", Text: line, Reported: &ok})
 	return nil
 }
 
-// happened has the goroutine of watch call f.
-func (r *run) happened(f func()) {
+// wait waits until all processes have ended, and returns how long they were to run.
+func (r *run) wait() time.Duration {
+	ended := make(chan struct{})
+	go func() {
+		r.dynos.Wait()
+		close(ended)
+	}()
 	select {
-	case r.events <- f:
-	case <-r.over:
+	case <-ended:
+	case <-r.ctx.Done():
 	}
+	ran := time.Since(r.start)
+	select {
+	case <-ended:
+	case <-time.After(time.Second):
+		r.tell(event{Event: "stopping", Text: fmt.Sprintf("waiting up to %v for the app to end; Ctrl-C again ends it at once", r.grace)})
+		<-ended
+	}
+	return ran
 }
 
-// launch starts a process, and has told when it ends, and for a web process
-// whether it listens.
-func (r *run) launch(p process) error {
-	port, err := freePort()
+// place gives a process its port and environment.
+func (r *run) place(p *process) error {
+	l, err := net.Listen("tcp", ":0")
 	if err != nil {
 		return err
 	}
-	args := make([]string, len(r.args))
-	for i, arg := range r.args {
-		args[i] = strings.NewReplacer("$PORT", fmt.Sprint(port), "${PORT}", fmt.Sprint(port)).Replace(arg)
+	p.port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	p.environ = slices.Clone(r.environ)
+	set := func(name string, value any) { p.environ = append(p.environ, fmt.Sprint(name, "=", value)) }
+	set("HMETRICS_INTERVAL", r.interval)
+	const otlp = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+	url := r.server.OTLPURL(p.name)
+	if p.noOTLP == "" {
+		set(otlp, url)
+		set("OTEL_METRIC_EXPORT_INTERVAL", r.interval.Milliseconds())
 	}
-	environ := r.dynoEnviron(p.name, r.app, port, r.server.URL(p.name))
-	d, err := startDyno(p, r.app, args, environ, r.stderr)
-	if err != nil {
-		return fmt.Errorf("starting %s: %w", p.name, err)
+	p.environ = slices.Concat(p.environ, r.dotenv, r.config)
+	if at, _ := herokugo.Getenv(p.environ, otlp); p.noOTLP == "" && at != url {
+		p.noOTLP = "the app has another " + otlp
 	}
-	r.dynos = append(r.dynos, d)
-	r.tell(event{Event: "up", Process: p.name, Port: port, Text: fmt.Sprintf("%s.1 is up: %s, PORT=%d, %s",
-		p.name, strings.Join(append([]string{p.command}, args...), " "), port, r.expected(p))})
-	go func() {
-		<-d.done
-		r.happened(func() { r.exit(d, environ) })
-	}()
-	if p.name == "web" {
-		go r.boot(d, port)
-	}
+	path, _ := herokugo.Getenv(r.environ, "PATH")
+	set("HEROKU_METRICS_URL", r.server.URL(p.name))
+	set("PORT", p.port)
+	set("DYNO", p.name+".1")
+	set("PATH", path+":"+filepath.Join(r.app, "bin"))
+	set("PWD", r.app)
 	return nil
 }
 
+// launch starts a process, and tells when it ends, and for a web process whether it
+// listens.
+func (r *run) launch(p process) {
+	port := fmt.Sprint(p.port)
+	args := make([]string, len(r.args))
+	for i, arg := range r.args {
+		args[i] = strings.NewReplacer("$PORT", port, "${PORT}", port).Replace(arg)
+	}
+	r.tell(event{Event: "up", Process: p.name, Port: p.port, Text: fmt.Sprintf("%s.1 is up: %s, PORT=%s, %s",
+		p.name, strings.Join(append([]string{p.command}, args...), " "), port, p.expected(r.interval))})
+	d := r.startDyno(r.ctx, p, r.app, args, p.environ)
+	r.dynos.Go(func() {
+		<-d.done
+		r.exit(d)
+	})
+	if p.name == "web" {
+		go r.boot(d)
+	}
+}
+
 // expected says what will come from a process.
-func (t *trial) expected(p process) string {
+func (p process) expected(interval time.Duration) string {
+	otlp := ""
+	if p.noOTLP == "" {
+		otlp = ", by OTLP too"
+	}
 	switch {
 	case p.own != "":
-		return "reporting by itself with " + p.own
+		return "reporting by itself with " + p.own + otlp
 	case p.agent:
-		return fmt.Sprintf("reporting every %v", t.interval)
+		return fmt.Sprintf("reporting every %v", interval) + otlp
 	}
 	return "not reporting: the agent is not in bin/" + p.binary
 }
 
 // boot warns of a web process that does not listen on its port.
-func (r *run) boot(d *dyno, port int) {
+func (r *run) boot(d *dyno) {
 	late := time.After(r.bootTime)
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
-	for !listens(port) {
+	for {
+		if c, err := net.Dial("tcp", fmt.Sprint("localhost:", d.port)); err == nil {
+			c.Close()
+			return
+		}
 		select {
 		case <-look.C:
 		case <-d.done:
 			return
-		case <-r.over:
-			return
 		case <-late:
-			r.happened(func() {
-				r.warn(d.name, "%s.1 does not listen on PORT, %d, after %v; Heroku kills a web process that does not within 60 s", d.name, port, r.bootTime)
-			})
+			r.warn(d.name, "%s.1 does not listen on PORT, %d, after %v; Heroku kills a web process that does not within 60 s", d.name, d.port, r.bootTime)
 			return
 		}
 	}
 }
 
 // exit tells how a process ended, and where it never reported, what it may lack.
-func (r *run) exit(d *dyno, environ []string) {
-	if r.exited++; r.stopping {
+func (r *run) exit(d *dyno) {
+	if r.ctx.Err() != nil {
+		if d.killed {
+			r.tell(event{Event: "stopping", Process: d.name, Text: d.name + ".1 was killed: it had not ended after SIGTERM; on Heroku it has 30 s"})
+		}
 		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	text := fmt.Sprintf("%s.1 %s", d.name, d.how())
 	if r.deliveries[d.name].Accepted > 0 {
 		r.tell(event{Event: "exit", Process: d.name, Text: text})
 		return
 	}
 	r.tell(event{Event: "exit", Process: d.name, Text: text + ", before its first report"})
-	switch names := unset(string(d.output), r.app, environ); {
+	switch names := unset(string(d.output), r.app, d.environ); {
 	case d.err == nil:
 	case len(names) > 0:
 		r.warn(d.name, "%s.1 may lack %s: set a config var with -config %s=VALUE, or in the app's .env", d.name, strings.Join(names, ", "), names[0])
@@ -192,6 +222,8 @@ func (r *run) exit(d *dyno, environ []string) {
 // attempt follows a request before its answer, and tells of an outage: once when it
 // begins, and then of each report that is not accepted.
 func (r *run) attempt(a endpoint.Attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	d := r.deliveries[a.Process]
 	d.Attempt(a)
 	told, down := r.outages[a.Process]
@@ -214,92 +246,75 @@ func (r *run) attempt(a endpoint.Attempt) {
 
 // report shows an accepted report, and tells that an outage is over.
 func (r *run) report(rep endpoint.Report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	d := r.deliveries[rep.Process]
 	since := d.Failing
 	d.Accept(rep)
-	r.table.add(rep)
-	r.tell(event{Event: "report", Process: rep.Process, Report: rep.Body, Counts: countsOf(d)})
+	text := tableReport(elapsed(rep.Received.Sub(r.start)), r.width, rep)
+	if r.lines%headerEvery == 0 {
+		text = tableHeader(r.width) + "\n" + text
+	}
+	r.lines++
+	r.tell(event{Event: "report", Process: rep.Process, Text: text, Report: rep.Body, Counts: countsOf(d)})
 	if _, down := r.outages[rep.Process]; down {
 		delete(r.outages, rep.Process)
-		lost := "nothing is lost"
-		if d.Lost != (page.Counters{}) {
-			lost = fmt.Sprintf("%s and %s are lost", plural(int(d.Lost.Collections), "collection"), endpoint.Duration(d.Lost.PauseNS))
-		}
 		r.outage(rep.Process, "over", fmt.Sprintf("outage: over after %s; %s and %s were delivered, %s",
-			elapsed(rep.Received.Sub(since)), plural(int(rep.Collections), "collection"), endpoint.Duration(rep.PauseNS), lost))
+			elapsed(rep.Received.Sub(since)), plural(int(rep.Collections), "collection"), endpoint.Duration(rep.PauseNS), lost(d.Lost)))
 	}
 }
 
 func (r *run) outage(process, state, text string) {
 	r.tell(event{Event: "outage", Outage: state, Process: process, Counts: countsOf(r.deliveries[process]),
-		Text: r.table.beside(time.Now(), process, text)})
+		Text: tableLine(elapsed(time.Since(r.start)), process, r.width, text)})
 }
 
-// stop ends the processes. Reports may come meanwhile.
-func (r *run) stop() {
-	r.stopping = true
-	var stopping sync.WaitGroup
-	for _, d := range r.dynos {
-		stopping.Add(1)
-		go func() {
-			defer stopping.Done()
-			if d.stop(grace, r.hurry) {
-				r.happened(func() {
-					r.tell(event{Event: "stopping", Process: d.name, Text: d.name + ".1 was killed: it had not ended after SIGTERM; on Heroku it has 30 s"})
-				})
-			}
-		}()
+func (r *run) export(e endpoint.Export) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.deliveries[e.Process].Export(e); e.Refused == "" {
+		r.tell(event{Event: "export", Process: e.Process, Export: e.Values})
 	}
-	quiet := make(chan struct{})
-	go func() {
-		stopping.Wait()
-		r.server.Close() // returns when no report is on its way
-		close(quiet)
-	}()
-	slow := time.After(time.Second)
-	for {
-		select {
-		case f := <-r.events:
-			f()
-		case <-quiet:
-			return
-		case <-slow:
-			var names []string
-			for _, d := range r.dynos {
-				if !d.over() {
-					names = append(names, d.name+".1")
-				}
-			}
-			r.tell(event{Event: "stopping", Text: fmt.Sprintf("waiting up to %v for %s to end; Ctrl-C again ends it at once", grace, strings.Join(names, ", "))})
-		}
+}
+
+func countsOf(d *page.Delivery) *counts { return &counts{d.Delivered, d.Pending, d.Lost} }
+
+func lost(c page.Counters) string {
+	if c == (page.Counters{}) {
+		return "nothing is lost"
 	}
+	return fmt.Sprintf("%s and %s are lost", plural(int(c.Collections), "collection"), endpoint.Duration(c.PauseNS))
 }
 
 // summary says in one line what was seen, and whether that is a success.
 func summary(processes []process, deliveries map[string]*page.Delivery, rejected []endpoint.Rejection, ran time.Duration) (line string, ok bool) {
-	total := 0
+	var all page.Delivery
 	var counts, names []string
 	for _, p := range processes {
-		n := deliveries[p.name].Accepted
-		total += n
-		counts = append(counts, fmt.Sprintf("%s %d", p.name, n))
+		d := deliveries[p.name]
+		all.Accepted += d.Accepted
+		all.Exports += d.Exports
+		all.Lost.Collections += d.Lost.Collections
+		all.Lost.PauseNS += d.Lost.PauseNS
+		counts = append(counts, fmt.Sprintf("%s %d and %d", p.name, d.Accepted, d.Exports))
 		name := p.name
 		if p.own != "" {
 			name += " (reporting by itself with " + p.own + ")"
 		}
 		names = append(names, name)
 	}
+	total := fmt.Sprintf("%s and %s by OTLP in %s", plural(all.Accepted, "report"), plural(all.Exports, "export"), elapsed(ran))
 	switch {
-	case total == 0:
+	case all.Accepted == 0:
 		line = fmt.Sprintf("no report arrived in %s from %s", elapsed(ran), strings.Join(names, ", "))
 	case len(names) == 1:
-		line = fmt.Sprintf("%s in %s from %s", plural(total, "report"), elapsed(ran), names[0])
+		line = fmt.Sprintf("%s from %s, %s", total, names[0], lost(all.Lost))
 	default:
-		line = fmt.Sprintf("%s in %s: %s", plural(total, "report"), elapsed(ran), strings.Join(counts, ", "))
+		line = fmt.Sprintf("%s, %s: %s", total, lost(all.Lost), strings.Join(counts, ", "))
 	}
 	if n := len(rejected); n > 0 {
 		last := rejected[n-1]
 		line += fmt.Sprintf("; %s refused, the last one of %s: %s", plural(n, "request"), last.Process, last.Reason)
 	}
-	return line, total > 0 && len(rejected) == 0
+	return line, all.Accepted > 0 && len(rejected) == 0
 }
