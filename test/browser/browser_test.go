@@ -106,7 +106,7 @@ func TestTry(t *testing.T) {
 func readValues(b *tab) {
 	b.do(chromedp.Focus(chromedp.CSS("#p0-heap")), chromedp.KeyEvent(kb.ArrowLeft))
 	const said = `document.querySelector("#p0-heap output").textContent`
-	b.wait(`/\d\d:\d\d:\d\d\s+heap\s+[\d.]+ [KM]iB\s+goal\s+[\d.]+ MiB/.test(` + said + `)`)
+	b.wait(`/^\d\d:\d\d:\d\d \S+ heap [\d.]+ [KM]iB, goal [\d.]+ MiB$/.test(` + said + `)`)
 	last := eval[string](b, said)
 	b.do(chromedp.KeyEvent(kb.ArrowLeft))
 	b.wait(said+" !== %q", last)
@@ -114,8 +114,9 @@ func readValues(b *tab) {
 	const raw = `document.querySelector("#p0-raw")`
 	b.wait("!" + raw + `.hidden && "counters" in JSON.parse(` + raw + `.textContent)`)
 	eval[bool](b, raw+`.parentElement.open = false`)
+	const latest = `document.querySelector("#p0-objects .u-value").textContent`
 	b.hover("#p0-objects .u-over")
-	b.wait(`/\d\d:\d\d:\d\d/.test(document.querySelector("#p0-objects .u-value").textContent)`)
+	b.wait(`/^\d\d:\d\d:\d\d$/.test(`+latest+`) && document.querySelector("#p1-objects .u-value").textContent > `+latest) // an earlier time
 	b.do(chromedp.Click(chromedp.CSS("#p0-objects .u-over")))
 	b.wait(raw + `.parentElement.open`)
 	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")))

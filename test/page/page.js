@@ -107,12 +107,15 @@ class Figure {
   build() {
     if (this.plot) this.plot.destroy();
     const { state, format, kind } = this;
+    this.time = (x) => clock(perMinute() ? x - 30 : x, !perMinute());
+    this.value = (v) => (v === null || v === undefined ? "–" : format(v));
     this.element.querySelector(".how").textContent = perMinute() ? (kind === "counter" ? "sum" : "max") : kind === "counter" ? "per minute" : "";
     const text = () => colour("soft");
-    const paths = kind === "gauge" ? uPlot.paths.linear() : perMinute() ? uPlot.paths.bars({ size: [0.8, 60] }) : uPlot.paths.stepped({ align: -1 });
-    const steps = Array.from({ length: 50 }, (_, i) => (this.unit === "bytes" ? 2 ** i : [1, 2, 5][i % 3] * 10 ** (Math.floor(i / 3) - 2)));
+    const bars = perMinute() && kind === "counter";
+    const steps = !perMinute() && kind !== "gauge";
+    const paths = bars ? uPlot.paths.bars({ size: [0.8, 60] }) : steps ? uPlot.paths.stepped({ align: -1 }) : uPlot.paths.linear();
+    const ticks = Array.from({ length: 50 }, (_, i) => (this.unit === "bytes" ? 2 ** i : [1, 2, 5][i % 3] * 10 ** (Math.floor(i / 3) - 2)));
     const latest = (list) => list.findLast((v) => v !== null);
-    const value = (v) => (v === null || v === undefined ? "–" : format(v));
     this.plot = new uPlot({
       width: this.place.clientWidth,
       height: 150,
@@ -121,18 +124,18 @@ class Figure {
       scales: { x: { range: () => bounds(state) }, y: { range: (u, min, max) => [0, (max || (this.unit === "ns" ? 1000 : 1)) * 1.12] } },
       axes: [
         { stroke: text, font: font(13), size: 26, gap: 4, space: 44, incrs: perMinute() ? [60, 300, 600, 1800, 3600] : undefined, grid: { show: false }, ticks: { stroke: text, size: 4 }, values: (u, at) => at.map((t) => (t % 60 ? ":" + two(t % 60) : clock(t, false))) },
-        { stroke: text, font: font(13), size: 64, gap: 6, space: 24, incrs: steps, grid: { stroke: () => colour("grid"), width: 1 }, ticks: { show: false }, values: (u, at) => at.map((v) => format(v)) },
+        { stroke: text, font: font(13), size: 64, gap: 6, space: 24, incrs: ticks, grid: { stroke: () => colour("grid"), width: 1 }, ticks: { show: false }, values: (u, at) => at.map((v) => format(v)) },
       ],
-      series: [{ label: zone, value: (u, x) => (x === null ? "" : clock(perMinute() ? x - 30 : x, !perMinute())) }].concat(this.names.map((label, i) => ({
+      series: [{ label: zone, value: (u, x) => (u.data[0].length ? this.time(x ?? u.data[0].at(-1)) : "") }].concat(this.names.map((label, i) => ({
         label,
-        value: (u, v, line, at) => value(at === null ? latest(u.data[line]) : v),
+        value: (u, v, line, at) => this.value(at === null ? latest(u.data[line]) : v),
         stroke: () => colour(["one", "two", "good", "soft"][i]),
-        fill: i ? undefined : () => colour(kind !== "gauge" && perMinute() ? "one" : "wash"),
+        fill: i ? undefined : () => colour(bars ? "one" : "wash"),
         width: i ? 1.5 : 2,
         dash: kind === "gauge" && i ? [6, 5] : undefined,
         paths,
         spanGaps: kind === "interval",
-        points: { show: (u, s, from, to) => kind === "gauge" && to - from < 2 },
+        points: { show: (u, s, from, to) => !bars && !steps && to - from < 2 },
       }))),
       hooks: { drawAxes: [(u) => this.shade(u)] },
     }, [[], ...this.names.map(() => [])], this.place);
@@ -176,7 +179,7 @@ class Figure {
   move(to) {
     const x = this.shown.x[to];
     this.plot.setCursor(x === undefined ? { left: -10, top: -10 } : { left: this.plot.valToPos(x, "x"), top: 10 });
-    this.out.textContent = x === undefined ? "" : this.plot.root.querySelector(".u-legend").innerText;
+    this.out.textContent = x === undefined ? "" : `${this.time(x)} ${zone} ` + this.names.map((name, i) => name + " " + this.value(this.shown.lines[i][to])).join(", ");
   }
 
   key(e) {
