@@ -71,7 +71,7 @@ func TestTry(t *testing.T) {
 		}
 		if fault == "503" {
 			fill()
-			b.wait(`/^[1-9].* ago$/.test(document.querySelector("#p0-facts .ago").textContent)`)
+			b.wait(`/^[1-9].*s ago$/.test(document.querySelector("#p0-facts .ago").textContent)`)
 			shoot("during")
 		}
 		b.press("none")

@@ -34,22 +34,15 @@ func TestContrast(t *testing.T) {
 				luminance[m[1]] += weight * c
 			}
 		}
-		for _, pair := range []struct {
-			front, behind string
-			least         float64
-		}{
-			{"ink", "panel", 7}, {"ink", "ground", 7}, {"ink", "good-wash", 7}, {"ink", "bad-wash", 7},
-			{"soft", "panel", 4.5}, {"soft", "ground", 4.5}, {"soft", "good-wash", 4.5}, {"soft", "bad-wash", 4.5},
-			{"good", "good-wash", 4.5}, {"bad", "bad-wash", 4.5}, {"bad", "panel", 4.5}, {"one", "panel", 4.5},
-			{"two", "panel", 3}, {"focus", "panel", 3},
-		} {
-			front, ok := luminance[pair.front]
-			behind, ok2 := luminance[pair.behind]
-			if !ok || !ok2 {
-				t.Fatalf("%s: %s or %s is not defined", scheme, pair.front, pair.behind)
-			}
-			if got := (math.Max(front, behind) + .05) / (math.Min(front, behind) + .05); got < pair.least {
-				t.Errorf("%s: %s on %s has a contrast of %.1f, want %.1f", scheme, pair.front, pair.behind, got, pair.least)
+		for _, pair := range strings.Fields("7:ink/panel 7:ink/ground 7:ink/good-wash 7:ink/bad-wash 4.5:soft/panel 4.5:soft/ground 4.5:soft/good-wash " +
+			"4.5:soft/bad-wash 4.5:good/good-wash 4.5:bad/bad-wash 4.5:bad/panel 4.5:one/panel 3:two/panel 3:good/panel 3:focus/panel") {
+			least, colours, _ := strings.Cut(pair, ":")
+			front, behind, _ := strings.Cut(colours, "/")
+			want, err := strconv.ParseFloat(least, 64)
+			f, ok := luminance[front]
+			b, ok2 := luminance[behind]
+			if got := (max(f, b) + .05) / (min(f, b) + .05); got < want || !ok || !ok2 || err != nil {
+				t.Errorf("%s: the contrast of %s is %.1f", scheme, pair, got)
 			}
 		}
 	}

@@ -184,7 +184,8 @@ var files embed.FS
 var html string
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"clock": func(t time.Time) string { return t.Format("15:04:05 MST") }, "ago": ago, "lasted": lasted,
+	"clock": func(t time.Time) string { return t.Format("15:04:05 MST") }, "lasted": lasted,
+	"ago":   func(t time.Time) string { return lasted(t, time.Now()) + " ago" },
 	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") },
 	"join":  strings.Join,
 	"list":  func(values ...any) []any { return values },
@@ -213,8 +214,6 @@ func guard(h http.Handler) http.Handler {
 		for name, value := range map[string]string{
 			"Content-Security-Policy":      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 			"X-Content-Type-Options":       "nosniff",
-			"Referrer-Policy":              "same-origin",
-			"Cross-Origin-Opener-Policy":   "same-origin",
 			"Cross-Origin-Resource-Policy": "same-origin",
 			"Cache-Control":                "no-store",
 		} {
@@ -321,18 +320,5 @@ func execute(name string, data any) template.HTML {
 	return template.HTML(b.String())
 }
 
-func ago(t time.Time) string { return lasted(t, time.Now()) + " ago" }
-
-// lasted renders the time between two moments, such as 4 min 2 s.
-func lasted(from, to time.Time) string {
-	s := int(to.Sub(from).Round(time.Second).Seconds())
-	switch {
-	case s < 1:
-		return "under 1 s"
-	case s < 60:
-		return fmt.Sprintf("%d s", s)
-	case s < 3600:
-		return fmt.Sprintf("%d min %d s", s/60, s%60)
-	}
-	return fmt.Sprintf("%d h %d min", s/3600, s/60%60)
-}
+// lasted renders the time between two moments, such as 4m2s.
+func lasted(from, to time.Time) string { return to.Sub(from).Round(time.Second).String() }

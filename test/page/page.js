@@ -18,7 +18,7 @@ function say(text, state) {
 }
 
 // Numbers and times, in the words that the server uses.
-const digits = (v) => (v >= 100 || Number.isInteger(v) ? Math.round(v) : Number(v.toPrecision(2))).toLocaleString("en");
+const digits = (v) => (v >= 100 ? Math.round(v) : Number(v.toPrecision(2))).toLocaleString("en");
 function scaled(v, step, names) {
   let i = 0;
   for (; v >= step && i < names.length - 1; i++) v /= step;
@@ -30,17 +30,11 @@ const formats = {
   count: digits,
   cores: digits,
 };
-const two = (n) => String(n).padStart(2, "0");
-function clock(seconds, withSeconds = true) {
-  const t = new Date(seconds * 1000);
-  return two(t.getHours()) + ":" + two(t.getMinutes()) + (withSeconds ? ":" + two(t.getSeconds()) : "");
-}
+const clock = (seconds) => new Date(seconds * 1000).toTimeString().slice(0, 8);
 const zone = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts().find((p) => p.type === "timeZoneName").value;
 function lasted(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
-  if (s < 1) return "under 1 s";
-  if (s < 60) return s + " s";
-  return s < 3600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
+  return (s < 3600 ? "" : Math.floor(s / 3600) + "h") + (s < 60 ? "" : (Math.floor(s / 60) % 60) + "m") + (s % 60) + "s";
 }
 
 // points returns what a figure shows of rows, which are numbers, times in ms and
@@ -107,7 +101,7 @@ class Figure {
   build() {
     if (this.plot) this.plot.destroy();
     const { state, format, kind } = this;
-    this.time = (x) => clock(perMinute() ? x - 30 : x, !perMinute());
+    this.time = (x) => (perMinute() ? clock(x - 30).slice(0, 5) : clock(x));
     this.value = (v) => (v === null || v === undefined ? "–" : format(v));
     this.element.querySelector(".how").textContent = perMinute() ? (kind === "counter" ? "sum" : "max") : kind === "counter" ? "per minute" : "";
     const text = () => colour("soft");
@@ -123,7 +117,7 @@ class Figure {
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: state.id }, points: { size: 7 } },
       scales: { x: { range: () => bounds(state) }, y: { range: (u, min, max) => [0, (max || (this.unit === "ns" ? 1000 : 1)) * 1.12] } },
       axes: [
-        { stroke: text, font: font(13), size: 26, gap: 4, space: 44, incrs: perMinute() ? [60, 300, 600, 1800, 3600] : undefined, grid: { show: false }, ticks: { stroke: text, size: 4 }, values: (u, at) => at.map((t) => (t % 60 ? ":" + two(t % 60) : clock(t, false))) },
+        { stroke: text, font: font(13), size: 26, gap: 4, space: 44, incrs: perMinute() ? [60, 300, 600, 1800, 3600] : undefined, grid: { show: false }, ticks: { stroke: text, size: 4 }, values: (u, at) => at.map((t) => (t % 60 ? clock(t).slice(5) : clock(t).slice(0, 5))) },
         { stroke: text, font: font(13), size: 64, gap: 6, space: 24, incrs: ticks, grid: { stroke: () => colour("grid"), width: 1 }, ticks: { show: false }, values: (u, at) => at.map((v) => format(v)) },
       ],
       series: [{ label: zone, value: (u, x) => (u.data[0].length ? this.time(x ?? u.data[0].at(-1)) : "") }].concat(this.names.map((label, i) => ({
@@ -206,12 +200,8 @@ class Figure {
 // raw shows a report's document below the charts.
 async function raw(section, url) {
   const pre = section.querySelector("pre");
-  const text = await (await fetch(url)).text();
-  try {
-    pre.textContent = JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    pre.textContent = text;
-  }
+  const answer = await fetch(url);
+  pre.textContent = answer.ok ? JSON.stringify(await answer.json(), null, 2) : await answer.text();
   section.querySelector("details.raw").open = true;
   pre.hidden = false;
   pre.focus({ preventScroll: true });
@@ -264,8 +254,7 @@ function take(update) {
 // age makes the passing of time show, whether or not something comes.
 function age() {
   for (const t of document.querySelectorAll("time.ago")) {
-    const ms = now() - Date.parse(t.dateTime);
-    t.textContent = ms < 500 ? "now" : lasted(ms) + " ago";
+    t.textContent = lasted(now() - Date.parse(t.dateTime)) + " ago";
   }
 }
 
@@ -297,33 +286,16 @@ faults.addEventListener("submit", async (e) => {
   if (answer.type !== "opaqueredirect") say("The endpoint did not take that: " + answer.status, "off");
 });
 
-// A browser has few connections for one server, so a page that nobody sees gives
-// its own back. What it missed comes first when it is seen again.
-let stream = null;
+const stream = new EventSource("/live");
 let ended = false;
-
-function connect() {
-  if (stream || ended || document.hidden) return;
-  stream = new EventSource("/live");
-  stream.addEventListener("open", () => {
-    say("Connected.", "on");
-    for (const state of states.values()) [state.reports, state.exports] = [[], []]; // a stream begins with everything
-  });
-  stream.addEventListener("error", () => say("The endpoint does not answer; trying again.", "off"));
-  stream.addEventListener("update", (e) => take(JSON.parse(e.data)));
-  stream.addEventListener("end", () => {
-    ended = true;
-    disconnect();
-    say("The endpoint has stopped. This is what it had received.", "off");
-  });
-}
-
-function disconnect() {
-  if (stream) stream.close();
-  stream = null;
-}
-
-document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
-addEventListener("pagehide", disconnect);
-addEventListener("pageshow", connect);
-connect();
+stream.addEventListener("open", () => {
+  say("Connected.", "on");
+  for (const state of states.values()) [state.reports, state.exports] = [[], []]; // a stream begins with everything
+});
+stream.addEventListener("error", () => say("The endpoint does not answer; trying again.", "off"));
+stream.addEventListener("update", (e) => take(JSON.parse(e.data)));
+stream.addEventListener("end", () => {
+  ended = true;
+  stream.close();
+  say("The endpoint has stopped. This is what it had received.", "off");
+});

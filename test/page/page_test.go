@@ -77,7 +77,7 @@ func TestPageShowsTheLatestState(t *testing.T) {
 	report(t, s.URL("web"), good)
 	report(t, s.URL("web"), good)
 	report(t, s.URL("late"), good)
-	wantOnPage(t, p, "then", ">late<", "976.6 KiB", `<td class="delivered">4</td>`, "690ns", "✓ nothing lost", "under 1 s ago")
+	wantOnPage(t, p, "then", ">late<", "976.6 KiB", `<td class="delivered">4</td>`, "690ns", "✓ nothing lost", "0s ago")
 	for path, want := range map[string]string{
 		"reports/0/":              `<a class="json" href="/reports/0/1">`,
 		"reports/0/2":             good,
