@@ -21,7 +21,7 @@ func running(pid string) bool {
 func TestDyno(t *testing.T) {
 	hurry := make(chan struct{})
 	close(hurry)
-	const up = `echo up; while :; do sleep 0.01; done` // then it is stopped
+	const up = `sleep 1000 & echo $!; echo up; wait` // then it is stopped
 	for name, tt := range map[string]struct {
 		command string
 		args    []string
@@ -38,10 +38,10 @@ func TestDyno(t *testing.T) {
 		// What an app that ends by itself has left behind is killed.
 		"leaves a child": {command: "sleep 1000 & echo $!; exit 0", grace: time.Second / 10, out: "PID\n", how: "exited with status 0"},
 		// An app that heeds SIGTERM is given the time to end by itself.
-		"stops": {command: `trap "echo bye; exit 7" TERM; ` + up, out: "up\nbye\n", how: "exited with status 7"},
+		"stops": {command: `trap "echo bye; exit 7" TERM; ` + up, out: "PID\nup\nbye\n", how: "exited with status 7"},
 		// One that does not is killed, with all that it has started.
-		"does not stop":   {command: `trap "" TERM; sleep 1000 & echo $!; ` + up, grace: time.Second / 10, out: "PID\nup\n", how: "was killed", killed: true},
-		"user in a hurry": {command: `trap "" TERM; sleep 1000 & echo $!; ` + up, hurry: hurry, out: "PID\nup\n", how: "was killed", killed: true},
+		"does not stop":   {command: `trap "" TERM; ` + up, grace: time.Second / 10, out: "PID\nup\n", how: "was killed", killed: true},
+		"user in a hurry": {command: `trap "" TERM; ` + up, hurry: hurry, out: "PID\nup\n", how: "was killed", killed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())

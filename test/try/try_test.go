@@ -181,14 +181,14 @@ func (tt tester) testWebApp(t *testing.T) {
 	if port[1] != port[2] {
 		t.Errorf("$PORT is %s in the arguments and %s in the environment", port[1], port[2])
 	}
-	match(t, log, `web\.1 \| arguments one port=`+port[1]+`\n`)
+	pid := match(t, log, `web\.1 \| pid (\d+) arguments one port=`+port[1]+`\n`)[1]
 	match(t, log, `web\.1 \| web\.1 says hello from the sibling, COLOUR blue, greeting from .env, tags ""\n`)
 	match(t, log, `web\.1 \| stopping\n`)
 	match(t, log, `try: warning: Procfile: release is not run here`)
 	if strings.Contains(log, "\x1b") {
 		t.Errorf("what is no terminal gets escape codes: %q", log)
 	}
-	if running(match(t, log, `web\.1 \| pid (\d+)\n`)[1]) {
+	if running(pid) {
 		t.Error("the app still runs")
 	}
 	if _, err := http.Get(match(t, log, `try: look at (http://127\.0\.0\.1:\d+/)\n`)[1]); err == nil {
