@@ -42,48 +42,9 @@ func TestTry(t *testing.T) {
 		}
 	}
 	b.wait(count+" > 0", "delivered")
-	fill := func() { // HMETRICS_SCREENSHOTS_AFTER lets the charts fill
-		after, _ := time.ParseDuration(os.Getenv("HMETRICS_SCREENSHOTS_AFTER"))
-		time.Sleep(after)
-	}
-	shoot := func(when string) {
-		for _, scheme := range []string{"light", "dark"} {
-			b.shoot(when, scheme, 1280, true)
-			b.shoot(when, scheme, 390, true)
-		}
-	}
 	fill()
-	shoot("before")
-
-	// Whatever the fault, what is not delivered is pending, tried again, and told.
-	for _, fault := range []string{"503", "429", "hang", "reset"} {
-		if fault == "429" {
-			b.do(chromedp.Focus(chromedp.CSS(`button[value="429"]`)), chromedp.KeyEvent(kb.Enter))
-			b.wait(`document.activeElement.value === "429" && document.activeElement.ariaPressed === "true"`)
-		} else {
-			b.press(fault)
-		}
-		accepted, retried := eval[int](b, count, "accepted"), eval[int](b, count, "retried")
-		b.wait(count+" > 0 && "+count+" > %d && document.querySelector('#p0-facts .holds')", "pending", "retried", retried)
-		b.wait(`/^Outage: nothing was accepted since \d\d:\d\d:\d\d /.test(document.querySelector("#p0-facts .bad").textContent)`)
-		if n := eval[int](b, count, "accepted"); n > accepted+1 {
-			t.Errorf("%d reports were accepted while the endpoint had the fault %s", n-accepted, fault)
-		}
-		if fault == "503" {
-			fill()
-			b.wait(`/^[1-9].*s ago$/.test(document.querySelector("#p0-facts .ago").textContent)`)
-			shoot("during")
-		}
-		b.press("none")
-		b.wait(count+" > %d && "+count+" === 0 && document.querySelector('#p0-facts .holds')", "accepted", accepted+1, "pending")
-		b.wait(`document.querySelector("#p0-facts .state").textContent.startsWith("Last outage: ")`)
-		if fault == "503" {
-			fill()
-			shoot("after")
-			b.shoot("readme", "light", 1160, false)
-			b.shoot("readme", "dark", 1160, false)
-		}
-	}
+	shoot(b, "before")
+	throughFaults(b)
 	readValues(b)
 	if loaded := eval[string](b, "window.loaded || 'again'"); loaded != "once" {
 		t.Error("the page was loaded again")
@@ -102,6 +63,52 @@ func TestTry(t *testing.T) {
 	b.wantQuiet()
 }
 
+// fill lets charts fill for as long as HMETRICS_SCREENSHOTS_AFTER says.
+func fill() {
+	after, _ := time.ParseDuration(os.Getenv("HMETRICS_SCREENSHOTS_AFTER"))
+	time.Sleep(after)
+}
+
+func shoot(b *tab, when string) {
+	for _, scheme := range []string{"light", "dark"} {
+		b.shoot(when, scheme, 1280, true)
+		b.shoot(when, scheme, 390, true)
+	}
+}
+
+// throughFaults has the endpoint fail in each way: what is not delivered is pending,
+// tried again, and told.
+func throughFaults(b *tab) {
+	for _, fault := range []string{"503", "429", "hang", "reset"} {
+		if fault == "429" {
+			b.do(chromedp.Focus(chromedp.CSS(`button[value="429"]`)), chromedp.KeyEvent(kb.Enter))
+			b.wait(`document.activeElement.value === "429" && document.activeElement.ariaPressed === "true"`)
+		} else {
+			b.press(fault)
+		}
+		accepted, retried := eval[int](b, count, "accepted"), eval[int](b, count, "retried")
+		b.wait(count+" > 0 && "+count+" > %d && document.querySelector('#p0-facts .holds')", "pending", "retried", retried)
+		b.wait(`/^Outage: nothing was accepted since \d\d:\d\d:\d\d /.test(document.querySelector("#p0-facts .bad").textContent)`)
+		if n := eval[int](b, count, "accepted"); n > accepted+1 {
+			b.Errorf("%d reports were accepted while the endpoint had the fault %s", n-accepted, fault)
+		}
+		if fault == "503" {
+			fill()
+			b.wait(`/^[1-9].*s ago$/.test(document.querySelector("#p0-facts .ago").textContent)`)
+			shoot(b, "during")
+		}
+		b.press("none")
+		b.wait(count+" > %d && "+count+" === 0 && document.querySelector('#p0-facts .holds')", "accepted", accepted+1, "pending")
+		b.wait(`document.querySelector("#p0-facts .state").textContent.startsWith("Last outage: ")`)
+		if fault == "503" {
+			fill()
+			shoot(b, "after")
+			b.shoot("readme", "light", 1160, false)
+			b.shoot("readme", "dark", 1160, false)
+		}
+	}
+}
+
 // readValues reads values with the keyboard and with the pointer.
 func readValues(b *tab) {
 	b.do(chromedp.Focus(chromedp.CSS("#p0-heap")), chromedp.KeyEvent(kb.ArrowLeft))
@@ -114,11 +121,9 @@ func readValues(b *tab) {
 	const raw = `document.querySelector("#p0-raw")`
 	b.wait("!" + raw + `.hidden && "counters" in JSON.parse(` + raw + `.textContent)`)
 	eval[bool](b, raw+`.parentElement.open = false`)
-	const latest = `document.querySelector("#p0-objects .u-value").textContent`
-	b.hover("#p0-objects .u-over")
-	b.wait(`/^\d\d:\d\d:\d\d$/.test(`+latest+`) && document.querySelector("#p1-objects .u-value").textContent > `+latest) // an earlier time
+	const latest = `document.querySelector("#%s-objects .u-value").textContent`
 	b.do(chromedp.Click(chromedp.CSS("#p0-objects .u-over")))
-	b.wait(raw + `.parentElement.open`)
+	b.wait(raw+".parentElement.open && "+latest+" < "+latest, "p0", "p1") // the pointer is at an earlier time
 	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")))
 	b.wait(`document.querySelector("#p0-gcs .how").textContent === "sum" && document.querySelector("#p0-heap .how").textContent === "max"`)
 	b.shoot("minutes", "light", 1280, true)

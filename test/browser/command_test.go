@@ -66,20 +66,12 @@ func command(t *testing.T, pkg string, args []string, want ...string) (found []s
 
 // visit keeps a web process busy, more and less so, until the test ends.
 func visit(t *testing.T, url string) {
-	tick := time.NewTicker(25 * time.Millisecond)
-	done := make(chan struct{})
-	t.Cleanup(func() { close(done) })
 	go func() {
-		defer tick.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-tick.C:
-			case <-done:
-				return
-			}
+		for i := 0; t.Context().Err() == nil; i++ {
 			if resp, err := http.Get(fmt.Sprintf("%s?n=%d", url, 200+60*(i/40%25))); err == nil {
 				resp.Body.Close()
 			}
+			time.Sleep(25 * time.Millisecond)
 		}
 	}()
 }

@@ -34,9 +34,7 @@ func open(t *testing.T) *tab {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		if path, err = exec.LookPath("google-chrome"); err != nil {
-			t.Skip("no browser is installed here; on Debian: apt-get install chromium")
-		}
+		t.Skip("no browser is installed here; on Debian: apt-get install chromium")
 	}
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
@@ -139,18 +137,6 @@ func (b *tab) press(fault string) {
 	b.Helper()
 	b.do(chromedp.Click(chromedp.CSS(fmt.Sprintf("button[value=%q]", fault))))
 	b.wait(`document.querySelector('button[value="%s"]').ariaPressed === "true"`, fault)
-}
-
-// hover moves the pointer over an element.
-func (b *tab) hover(selector string) {
-	b.Helper()
-	at := eval[[2]float64](b, `(() => {
-		const e = document.querySelector(%q);
-		e.scrollIntoView({block: "center"});
-		const r = e.getBoundingClientRect();
-		return [r.x + r.width / 2, r.y + r.height / 2];
-	})()`, selector)
-	b.do(chromedp.MouseEvent("mouseMoved", at[0], at[1]))
 }
 
 // shoot makes a screenshot of the whole page, or of the page down to the end of the

@@ -111,21 +111,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // reachable puts an address of this machine in the place of one that stands for
 // all of them.
-func reachable(s string) string {
-	u, err := url.Parse(s)
-	if err != nil {
-		return s
-	}
-	if ip := net.ParseIP(u.Hostname()); ip == nil || !ip.IsUnspecified() {
-		return s
+func reachable(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || !net.ParseIP(u.Hostname()).IsUnspecified() {
+		return address
 	}
 	host := "127.0.0.1"
-	addrs, _ := net.InterfaceAddrs()
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() && n.IP.To4() != nil {
-			host = n.IP.String()
-			break
-		}
+	if c, err := net.Dial("udp", "192.0.2.1:9"); err == nil { // this sends nothing
+		defer c.Close()
+		host = c.LocalAddr().(*net.UDPAddr).IP.String()
 	}
 	u.Host = net.JoinHostPort(host, u.Port())
 	return u.String()
