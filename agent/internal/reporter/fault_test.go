@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,6 +37,7 @@ import (
 type faultCase struct {
 	name     string
 	interval time.Duration // default 1500ms
+	timeout  time.Duration // default 1400ms: what the fault does not slow down is not cut off, however busy the machine is
 	noRetry  bool          // default 2 retries
 	reports  int           // how many are to be accepted before the end; default 2
 
@@ -82,14 +84,14 @@ var faultCases = []faultCase{
 
 	{name: "connection refused", setup: refuse, failed: 1, says: "refused"},
 	{name: "DNS failure", setup: failDNS, failed: 1, says: "no such host"},
-	{name: "black hole", faults: always(3, endpoint.BlackHole()), failed: 1, says: "deadline exceeded"},
-	{name: "black hole, then an answer within the interval", faults: always(1, endpoint.BlackHole()), requests: 2},
-	{name: "slow headers", faults: always(3, endpoint.SlowHeaders(time.Minute)), failed: 1, says: "deadline exceeded"},
+	{name: "black hole", interval: 3 * time.Second, timeout: 900 * time.Millisecond, faults: always(3, endpoint.BlackHole()), failed: 1, says: "deadline exceeded"},
+	{name: "black hole, then an answer within the interval", interval: 3 * time.Second, timeout: 900 * time.Millisecond, faults: always(1, endpoint.BlackHole()), requests: 2},
+	{name: "slow headers", interval: 3 * time.Second, timeout: 900 * time.Millisecond, faults: always(3, endpoint.SlowHeaders(time.Minute)), failed: 1, says: "deadline exceeded"},
 	{name: "headers within the timeout", faults: always(3, endpoint.SlowHeaders(10*time.Millisecond))},
 	{name: "slow body", faults: always(3, endpoint.SlowBody(time.Minute))},
 	{name: "endless body", faults: always(3, endpoint.EndlessBody())},
 	{name: "gzip bomb", faults: always(3, endpoint.GzipBomb())},
-	{name: "slow body of a 503", faults: always(2, endpoint.Fault{Name: "slow 503", Serve: func(w http.ResponseWriter, r *http.Request) {
+	{name: "slow body of a 503", interval: 3 * time.Second, timeout: 900 * time.Millisecond, faults: always(2, endpoint.Fault{Name: "slow 503", Serve: func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(503)
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
@@ -171,8 +173,8 @@ var faultCases = []faultCase{
 // doubled by it and that neither an error nor a panic's text holds a secret of the
 // URL, and prints what it saw.
 func TestFaults(t *testing.T) {
-	t.Run("Heroku", func(t *testing.T) { testFaults(t, false) })
-	t.Run("OTLP", func(t *testing.T) { testFaults(t, true) })
+	t.Run("Heroku", func(t *testing.T) { t.Parallel(); testFaults(t, false) })
+	t.Run("OTLP", func(t *testing.T) { t.Parallel(); testFaults(t, true) })
 }
 
 func testFaults(t *testing.T, otlp bool) {
@@ -212,115 +214,145 @@ type outcome struct {
 	failures           []error
 }
 
+// run has a reporter report through the case's fault until enough reports were
+// accepted, and checks what came of them.
 func (c faultCase) run(t *testing.T, otlp bool) outcome {
-	config := Config{Interval: 1500 * time.Millisecond, Timeout: 400 * time.Millisecond, Retries: 2}
+	r := c.prepare(t, otlp)
+	defer r.server.Close()
+	before, after := r.report()
+	r.count(before, after)
+	r.check()
+	return r.outcome
+}
+
+// A faultRun is a faultCase that is being run.
+type faultRun struct {
+	faultCase
+	t      *testing.T
+	otlp   bool
+	config Config
+	world  *world
+	server *endpoint.Server
+	url    string
+	mend   func()
+	heroku heroku
+
+	mu      sync.Mutex
+	outcome outcome
+	script  func(endpoint.Request) endpoint.Fault
+	arrived []time.Time
+}
+
+func (c faultCase) prepare(t *testing.T, otlp bool) *faultRun {
+	r := &faultRun{faultCase: c, t: t, otlp: otlp, config: Config{Interval: 1500 * time.Millisecond, Timeout: 1400 * time.Millisecond, Retries: 2}}
 	if c.interval != 0 {
-		config.Interval = c.interval
+		r.config.Interval = c.interval
+	}
+	if c.timeout != 0 {
+		r.config.Timeout = c.timeout
 	}
 	if c.noRetry {
-		config.Retries = 0
+		r.config.Retries = 0
 	}
 	if c.reports == 0 {
-		c.reports = 2
+		r.reports = 2
 	}
-
 	if otlp && c.only5xx {
-		c.failed, c.requests = 2, 3
+		r.failed, r.requests = 2, 3
 	}
-
-	w := &world{t: t, transport: newTransport(config.Timeout), url: (*endpoint.Server).URL}
+	w := &world{t: t, transport: newTransport(r.config.Timeout), url: (*endpoint.Server).URL}
 	if otlp {
 		w.url = (*endpoint.Server).OTLPURL
 	}
 	w.transport.Proxy = nil
-	var (
-		o       outcome
-		mu      sync.Mutex
-		script  func(endpoint.Request) endpoint.Fault
-		arrived []time.Time
-		url     string
-	)
-	w.options.Fault = func(r endpoint.Request) endpoint.Fault {
-		mu.Lock()
-		defer mu.Unlock()
-		for _, name := range []string{"Referer", "Accept-Encoding"} { // the one tells the path, the other asks for bombs
-			if v := r.Header.Get(name); v != "" {
-				t.Errorf("request with %s: %s", name, v)
-			}
-		}
-		o.requests++
-		arrived = append(arrived, time.Now())
-		if r.Process == "web.1" && script != nil {
-			return script(r)
-		}
-		return endpoint.Fault{}
-	}
-	var mend func()
+	w.options.Fault = r.fault
+	r.world = w
 	if c.setup != nil {
-		mend = c.setup(w)
+		r.mend = c.setup(w)
 	}
-	server, err := endpoint.Start(w.options)
-	if err != nil {
+	var err error
+	if r.server, err = endpoint.Start(w.options); err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
-	url = withSecrets(t, w.url(server, "web.1"), w.host)
+	r.url = withSecrets(t, w.url(r.server, "web.1"), w.host)
 	if c.faults != nil {
-		fs := c.faults(url, w.url(server, "other"))
-		mu.Lock()
-		script = endpoint.Script(fs...)
-		mu.Unlock()
+		r.script = endpoint.Script(c.faults(r.url, w.url(r.server, "other"))...)
 	}
+	return r
+}
 
+// fault is what the endpoint does to a request.
+func (r *faultRun) fault(req endpoint.Request) endpoint.Fault {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range []string{"Referer", "Accept-Encoding"} { // the one tells the path, the other asks for bombs
+		if v := req.Header.Get(name); v != "" {
+			r.t.Errorf("request with %s: %s", name, v)
+		}
+	}
+	r.outcome.requests++
+	r.arrived = append(r.arrived, time.Now())
+	if req.Process == "web.1" && r.script != nil {
+		return r.script(req)
+	}
+	return endpoint.Fault{}
+}
+
+// failure is what the reporter does on a failed report.
+func (r *faultRun) failure(err error) error {
+	runtime.GC() // something to be lost
+	r.mu.Lock()
+	r.outcome.failures = append(r.outcome.failures, err)
+	first := len(r.outcome.failures) == 1
+	r.mu.Unlock()
+	if first && r.mend != nil {
+		r.mend()
+	}
+	return nil
+}
+
+// report reports until enough was accepted, and returns the least and the most
+// collections that the process can have told of.
+func (r *faultRun) report() (before, after int64) {
+	t := r.t
+	reporter := Reporter{format: &r.heroku}
+	if r.otlp {
+		f := newOTLPFormat()
+		f.gzip = true
+		f.requests.Set("Content-Encoding", "gzip")
+		reporter.format = f
+	}
+	var transport http.RoundTripper = r.world.transport
+	if r.world.roundTrip != nil {
+		transport = r.world.roundTrip
+	}
+	phase := mathrand.Float64() // spreads the cases over the interval
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	patience, stop := context.WithTimeout(context.Background(), 30*time.Second)
 	defer stop()
-	var h heroku
-	r := Reporter{format: &h}
-	if otlp {
-		f := newOTLPFormat()
-		f.gzip = true
-		f.requests.Set("Content-Encoding", "gzip")
-		r.format = f
-	}
-	var transport http.RoundTripper = w.transport
-	if w.roundTrip != nil {
-		transport = w.roundTrip
-	}
-	options := Options{
-		Endpoint: func() string { return url },
-		Config:   config,
-		edges:    &edges{transport: transport, random: func() float64 { return 0 }},
-		Failed: func(err error) error {
-			runtime.GC() // something to be lost
-			mu.Lock()
-			o.failures = append(o.failures, err)
-			first := len(o.failures) == 1
-			mu.Unlock()
-			if first && mend != nil {
-				mend()
-			}
-			return nil
-		},
-	}
 	runtime.GC()
 	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx, options) }()
-	wait := func() (err error) {
-		if otlp {
-			_, err = server.WaitExports(patience, c.reports)
-		} else {
-			_, err = server.Wait(patience, c.reports)
-		}
-		return err
+	go func() {
+		done <- reporter.Run(ctx, Options{
+			Endpoint: func() string { return r.url },
+			Config:   r.config,
+			edges:    &edges{transport: transport, random: func() float64 { return phase }},
+			Failed:   r.failure,
+		})
+	}()
+	var err error
+	if r.otlp {
+		_, err = r.server.WaitExports(patience, r.reports)
+	} else {
+		_, err = r.server.Wait(patience, r.reports)
 	}
-	if err := wait(); err != nil {
+	if err != nil {
 		cancel()
 		<-done
-		t.Fatalf("%v; failures: %v; rejected: %v", err, o.failures, server.Rejected())
+		t.Fatalf("%v; failures: %v; rejected: %v", err, r.outcome.failures, r.server.Rejected())
 	}
-	before := collections()
+	before = collections()
 	cancel()
 	canceled := time.Now()
 	if err := <-done; err != nil {
@@ -329,12 +361,16 @@ func (c faultCase) run(t *testing.T, otlp bool) outcome {
 	if took := time.Since(canceled); took > grace+time.Second {
 		t.Errorf("Run returned %v after it was canceled", took)
 	}
-	after := collections()
-	server.Close()
+	return before, collections()
+}
 
+// count compares what was accepted with what the process has done.
+func (r *faultRun) count(before, after int64) {
+	o := &r.outcome
+	r.server.Close()
 	var sum, pause float64
 	var exports []endpoint.Export
-	for _, s := range append(w.others, server) {
+	for _, s := range append(r.world.others, r.server) {
 		for _, report := range s.Reports() {
 			sum += report.Collections
 			pause += report.PauseNS
@@ -346,7 +382,7 @@ func (c faultCase) run(t *testing.T, otlp bool) outcome {
 	for _, e := range exports {
 		total := e.Values["go.memory.gc.cycles"]
 		if total < sum {
-			t.Errorf("the total went from %v to %v", sum, total)
+			r.t.Errorf("the total went from %v to %v", sum, total)
 		}
 		sum = total
 		o.accepted++
@@ -357,33 +393,37 @@ func (c faultCase) run(t *testing.T, otlp bool) outcome {
 	if doubled := int64(sum) - after; doubled > 0 {
 		o.doubled = doubled
 	}
-	if o.lost != 0 || o.doubled != 0 || !otlp && (uint32(sum) != h.acked.collections || uint64(pause) != h.acked.pauseNS) {
-		t.Errorf("the reports say %v collections, %v ns; the process had %d to %d, the reporter thinks %+v acknowledged", sum, pause, before, after, h.acked)
+	acked := r.heroku.acked
+	if o.lost != 0 || o.doubled != 0 || !r.otlp && (uint32(sum) != acked.collections || uint64(pause) != acked.pauseNS) {
+		r.t.Errorf("the reports say %v collections, %v ns; the process had %d to %d, the reporter thinks %+v acknowledged", sum, pause, before, after, acked)
 	}
-	if rejected := server.Rejected(); len(rejected) > 0 {
-		t.Errorf("rejected: %+v", rejected)
+	if rejected := r.server.Rejected(); len(rejected) > 0 {
+		r.t.Errorf("rejected: %+v", rejected)
 	}
+}
 
-	mu.Lock()
-	defer mu.Unlock()
-	if n := len(o.failures); n < c.failed || n > 0 && c.failed == 0 {
-		t.Errorf("%d reports failed, want %d: %v", n, c.failed, o.failures)
+// check compares requests and failures with those that the case expects.
+func (r *faultRun) check() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t, failures := r.t, r.outcome.failures
+	if n := len(failures); n < r.failed || n > 0 && r.failed == 0 {
+		t.Errorf("%d reports failed, want %d: %v", n, r.failed, failures)
 	}
-	if len(o.failures) > 0 && !strings.Contains(fmt.Sprint(o.failures), c.says) {
-		t.Errorf("none of the failures %q says %q", o.failures, c.says)
+	if len(failures) > 0 && !strings.Contains(fmt.Sprint(failures), r.says) {
+		t.Errorf("none of the failures %q says %q", failures, r.says)
 	}
-	if o.requests < c.requests {
-		t.Errorf("%d requests, want %d", o.requests, c.requests)
+	if r.outcome.requests < r.requests {
+		t.Errorf("%d requests, want %d", r.outcome.requests, r.requests)
 	}
-	if c.pause > 0 {
-		if waited := arrived[1].Sub(arrived[0]); waited < c.pause || waited > config.Interval {
-			t.Errorf("came back after %v, was told to wait %v", waited, c.pause)
+	if r.pause > 0 {
+		if waited := r.arrived[1].Sub(r.arrived[0]); waited < r.pause || waited > r.config.Interval {
+			t.Errorf("came back after %v, was told to wait %v", waited, r.pause)
 		}
 	}
-	for _, err := range o.failures {
-		holdsNoSecret(t, url, err)
+	for _, err := range failures {
+		holdsNoSecret(t, r.url, err)
 	}
-	return o
 }
 
 func collections() int64 {
@@ -764,6 +804,6 @@ func TestMain(m *testing.M) {
 	}
 	// The tests wait rather than compute.
 	flag.Parse()
-	flag.Set("test.parallel", "16")
+	flag.Set("test.parallel", "48")
 	os.Exit(m.Run())
 }
