@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"runtime/metrics"
+	"sort"
 	"time"
 )
 
@@ -17,38 +18,39 @@ var started = time.Now()
 // https://opentelemetry.io/docs/specs/semconv/runtime/go-metrics/.
 type otlpFormat struct {
 	requests http.Header
-	resource []byte // the encoded field of ResourceMetrics
+	resource []byte // the encoded fields of Resource
 	gzip     bool   // whether documents have that format
 
 	read [len(instruments)]metrics.Sample
 }
 
+// The kinds of instruments: the number of the field of a Metric that their points are in,
+// and what that says of them, that they are cumulative and, if so, that they only grow.
+const upDown, growing, histogram = "\x07\x10\x02", "\x07\x10\x02\x18\x01", "\x09\x10\x02"
+
 // instruments are the metrics that are sent, each with the metric of package
 // runtime/metrics that it is made of. Those of one name follow each other: they
 // are points of one metric, told apart by an attribute.
 var instruments = [...]struct {
-	name, unit string
-	monotonic  bool
-	key, value string // the attribute
-	source     string
+	name, unit, kind, key, value, source string // key and value are the attribute
 }{
-	{"go.memory.used", "By", false, "go.memory.type", "stack", "/memory/classes/heap/stacks:bytes"},
-	{"go.memory.used", "By", false, "go.memory.type", "other", "/memory/classes/total:bytes"}, // less the one before and the one after
-	{"", "", false, "", "", "/memory/classes/heap/released:bytes"},
-	{"go.memory.limit", "By", false, "", "", "/gc/gomemlimit:bytes"},
-	{"go.memory.allocated", "By", true, "", "", "/gc/heap/allocs:bytes"},
-	{"go.memory.allocations", "{allocation}", true, "", "", "/gc/heap/allocs:objects"},
-	{"go.memory.gc.goal", "By", false, "", "", "/gc/heap/goal:bytes"},
-	{"go.memory.gc.cycles", "{gc_cycle}", true, "", "", "/gc/cycles/total:gc-cycles"},
-	{"go.memory.gc.pause.duration", "s", true, "", "", "/sched/pauses/total/gc:seconds"},
-	{"go.goroutine.count", "{goroutine}", false, "", "", "/sched/goroutines:goroutines"},
-	{"go.processor.limit", "{thread}", false, "", "", "/sched/gomaxprocs:threads"},
-	{"go.config.gogc", "%", false, "", "", "/gc/gogc:percent"},
-	{"go.schedule.duration", "s", true, "", "", "/sched/latencies:seconds"},
-	{"go.cpu.time", "s", true, "go.cpu.state", "user", "/cpu/classes/user:cpu-seconds"},
-	{"go.cpu.time", "s", true, "go.cpu.state", "gc", "/cpu/classes/gc/total:cpu-seconds"},
-	{"go.cpu.time", "s", true, "go.cpu.state", "scavenge", "/cpu/classes/scavenge/total:cpu-seconds"},
-	{"go.cpu.time", "s", true, "go.cpu.state", "idle", "/cpu/classes/idle:cpu-seconds"},
+	{"go.memory.used", "By", upDown, "go.memory.type", "stack", "/memory/classes/heap/stacks:bytes"},
+	{"go.memory.used", "By", upDown, "go.memory.type", "other", "/memory/classes/total:bytes"}, // less the one before and the one after
+	{"", "", upDown, "", "", "/memory/classes/heap/released:bytes"},
+	{"go.memory.limit", "By", upDown, "", "", "/gc/gomemlimit:bytes"},
+	{"go.memory.allocated", "By", growing, "", "", "/gc/heap/allocs:bytes"},
+	{"go.memory.allocations", "{allocation}", growing, "", "", "/gc/heap/allocs:objects"},
+	{"go.memory.gc.goal", "By", upDown, "", "", "/gc/heap/goal:bytes"},
+	{"go.memory.gc.cycles", "{gc_cycle}", growing, "", "", "/gc/cycles/total:gc-cycles"},
+	{"go.memory.gc.pause.duration", "s", histogram, "", "", "/sched/pauses/total/gc:seconds"},
+	{"go.goroutine.count", "{goroutine}", upDown, "", "", "/sched/goroutines:goroutines"},
+	{"go.processor.limit", "{thread}", upDown, "", "", "/sched/gomaxprocs:threads"},
+	{"go.config.gogc", "%", upDown, "", "", "/gc/gogc:percent"},
+	{"go.schedule.duration", "s", histogram, "", "", "/sched/latencies:seconds"},
+	{"go.cpu.time", "s", growing, "go.cpu.state", "user", "/cpu/classes/user:cpu-seconds"},
+	{"go.cpu.time", "s", growing, "go.cpu.state", "gc", "/cpu/classes/gc/total:cpu-seconds"},
+	{"go.cpu.time", "s", growing, "go.cpu.state", "scavenge", "/cpu/classes/scavenge/total:cpu-seconds"},
+	{"go.cpu.time", "s", growing, "go.cpu.state", "idle", "/cpu/classes/idle:cpu-seconds"},
 }
 
 const total = 1 // its index
@@ -79,96 +81,101 @@ func (o *otlpFormat) document() ([]byte, error) {
 	}
 	metrics.Read(o.read[:])
 	now := uint64(time.Now().UnixNano())
-	all := [][]byte{message(1, text(1, module), text(2, version))} // InstrumentationScope
-	for first, next := 0, 0; first < len(instruments); first = next {
-		for next < len(instruments) && instruments[next].name == instruments[first].name {
-			next++
-		}
-		all = append(all, o.metric(first, next, now))
-	}
-	document := message(1, o.resource, message(2, all...)) // ResourceMetrics, of ScopeMetrics
+	e := make(encoder, 0, 4<<9+len(o.resource)) // more than it takes
+	e.message(1, func() {                       // ResourceMetrics
+		e.message(1, func() { e = append(e, o.resource...) })
+		e.message(2, func() { // ScopeMetrics
+			e.message(1, func() { e.text(1, module); e.text(2, version) }) // InstrumentationScope
+			for i := range instruments {
+				o.metric(&e, i, now)
+			}
+		})
+	})
 	if o.gzip {
-		return stored(document), nil
+		return stored(e), nil
 	}
-	return document, nil
+	return e, nil
 }
 
-// metric returns the Metric whose points are the instruments from first up to
-// next, or nothing if this release of Go does not have it, or it is a limit that
-// is none.
-func (o *otlpFormat) metric(first, next int, now uint64) []byte {
+// metric appends the Metric whose first point is the instrument of that index, if it
+// is one's first and this release of Go has it, unless it is a limit that is none.
+func (o *otlpFormat) metric(e *encoder, first int, now uint64) {
 	in, v := instruments[first], o.read[first].Value
-	if in.name == "" || v.Kind() == metrics.KindBad || v.Kind() == metrics.KindUint64 && v.Uint64() >= math.MaxInt64 {
-		return nil
+	if in.name == "" || first > 0 && in.name == instruments[first-1].name || v.Kind() == metrics.KindBad || v.Kind() == metrics.KindUint64 && v.Uint64() >= math.MaxInt64 {
+		return
 	}
-	data, parts := 7, [][]byte{varint(2, 2)} // Sum, AGGREGATION_TEMPORALITY_CUMULATIVE
-	if v.Kind() == metrics.KindFloat64Histogram {
-		data = 9
-	} else if in.monotonic {
-		parts = append(parts, varint(3, 1))
-	}
-	for i := first; i < next; i++ {
-		parts = append(parts, message(1, o.point(i, now)...))
-	}
-	return message(2, text(1, in.name), text(3, in.unit), message(data, parts...))
+	e.message(2, func() {
+		e.text(1, in.name)
+		e.text(3, in.unit)
+		e.message(int(in.kind[0]), func() {
+			*e = append(*e, in.kind[1:]...)
+			for i := first; i < len(instruments) && instruments[i].name == in.name; i++ {
+				e.message(1, func() { o.point(e, i, now) })
+			}
+		})
+	})
 }
 
-// point returns the fields of a NumberDataPoint or HistogramDataPoint.
-func (o *otlpFormat) point(i int, now uint64) [][]byte {
-	fields := [][]byte{fixed64(2, uint64(started.UnixNano())), fixed64(3, now)}
+// point appends the fields of a NumberDataPoint or HistogramDataPoint.
+func (o *otlpFormat) point(e *encoder, i int, now uint64) {
+	e.fixed64(2, uint64(started.UnixNano()))
+	e.fixed64(3, now)
 	switch v := o.read[i].Value; v.Kind() {
 	case metrics.KindUint64:
 		n := v.Uint64()
 		if i == total {
 			n -= o.read[total-1].Value.Uint64() + o.read[total+1].Value.Uint64()
 		}
-		fields = append(fields, fixed64(6, n))
+		e.fixed64(6, n)
 	case metrics.KindFloat64:
-		fields = append(fields, fixed64(4, math.Float64bits(v.Float64())))
+		e.fixed64(4, math.Float64bits(v.Float64()))
 	case metrics.KindFloat64Histogram:
-		counts, bounds, count, sum := coarse(v.Float64Histogram())
-		fields = append(fields, fixed64(4, count), fixed64(5, math.Float64bits(sum)), message(6, packed(counts...)), message(7, packed(bounds...)))
+		counts, count, sum := coarse(v.Float64Histogram())
+		e.fixed64(4, count)
+		e.fixed64(5, math.Float64bits(sum))
+		e.message(6, func() { e.packed(counts[:]...) })
+		e.message(7, func() {
+			for _, b := range bounds {
+				e.packed(math.Float64bits(b))
+			}
+		})
 	}
 	if in := instruments[i]; in.key != "" {
-		fields = append(fields, attribute(7, in.key, in.value))
+		e.attribute(7, in.key, in.value)
 	}
-	return fields
 }
 
-// attribute returns a KeyValue.
-func attribute(field int, key, value string) []byte {
-	return message(field, text(1, key), message(2, text(1, value)))
+// attribute appends a KeyValue.
+func (e *encoder) attribute(field int, key, value string) {
+	e.message(field, func() { e.text(1, key); e.message(2, func() { e.text(1, value) }) })
 }
 
-// coarse returns how many of h are up to each of the bounds, which are the bits of
-// seconds, and above the last, and an estimate of the sum, which takes each value
-// for the middle of its bucket. The runtime has up to 720 buckets. The bounds are
-// powers of two of nanoseconds, as there are among the runtime's own in every
-// release: none of its buckets lies across one.
-func coarse(h *metrics.Float64Histogram) (counts, bounds []uint64, count uint64, sum float64) {
-	counts = []uint64{0}
-	next := uint64(1 << 10)
+// bounds are those of histograms, in seconds: powers of two of nanoseconds, as there
+// are among the runtime's own in every release, so that none of its buckets lies
+// across one.
+var bounds = [...]float64{1 << 10 / 1e9, 1 << 12 / 1e9, 1 << 14 / 1e9, 1 << 16 / 1e9, 1 << 18 / 1e9, 1 << 20 / 1e9, 1 << 22 / 1e9, 1 << 24 / 1e9, 1 << 26 / 1e9, 1 << 28 / 1e9, 1 << 30 / 1e9}
+
+// coarse returns how many of h are up to each of the bounds, and above the last, and
+// an estimate of the sum, which takes each value for the middle of its bucket. The
+// runtime has up to 720 buckets.
+func coarse(h *metrics.Float64Histogram) (counts [len(bounds) + 1]uint64, count uint64, sum float64) {
 	for i, n := range h.Counts {
 		low, high := math.Max(h.Buckets[i], 0), h.Buckets[i+1]
-		for ; next <= 1<<30 && high > float64(next)/1e9; next <<= 2 {
-			bounds = append(bounds, math.Float64bits(float64(next)/1e9))
-			counts = append(counts, 0)
-		}
+		counts[sort.SearchFloat64s(bounds[:], high)] += n
 		if math.IsInf(high, 1) {
 			high = low
 		}
-		counts[len(counts)-1] += n
 		count += n
 		sum += float64(n) * (low + high) / 2
 	}
-	return counts, bounds, count, sum
+	return counts, count, sum
 }
 
 // stored returns b in the format of gzip (RFC 1952), for receivers that ask for
 // it, as blocks that are stored, not compressed (RFC 1951): at 2 KB a minute that
 // is not worth the 48 KB by which a compressor would have every program grow.
 func stored(b []byte) []byte {
-	z := []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
+	z := append(make(encoder, 0, len(b)+len(b)>>12+32), 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff)
 	for i := 0; i < len(b); i += math.MaxUint16 {
 		block, last := b[i:], byte(1)
 		if len(block) > math.MaxUint16 {
@@ -177,5 +184,6 @@ func stored(b []byte) []byte {
 		n := len(block)
 		z = append(append(z, last, byte(n), byte(n>>8), ^byte(n), ^byte(n>>8)), block...)
 	}
-	return append(z, packed(uint64(crc32.ChecksumIEEE(b))|uint64(len(b))<<32)...)
+	z.packed(uint64(crc32.ChecksumIEEE(b)) | uint64(len(b))<<32)
+	return z
 }

@@ -65,24 +65,17 @@ func OTLP(o Options) (*Reporter, Options) {
 	o.Config.Timeout = milliseconds("EXPORTER_OTLP_TIMEOUT", otlp.Timeout, 10*time.Second)
 
 	f := &otlpFormat{requests: http.Header{"Content-Type": {"application/x-protobuf"}}}
-	if otlp.Compression == "gzip" {
-		f.gzip = true
+	if f.gzip = otlp.Compression == "gzip"; f.gzip {
 		f.requests.Set("Content-Encoding", "gzip")
 	} else if otlp.Compression != "" && otlp.Compression != "none" {
 		bad("EXPORTER_OTLP_COMPRESSION", "gzip or none: using none")
 	}
-	headers, attributes := pairs(otlp.Headers), pairs(otel.Resource_Attributes)
-	if headers == nil {
-		bad("EXPORTER_OTLP_HEADERS", "key=value,key=value, with values that are percent-encoded: using none of it")
-	}
+	headers := pairs(otlp.Headers, "EXPORTER_OTLP_HEADERS", bad)
 	for key, value := range headers {
 		f.requests.Set(key, value)
 		o.Secrets = append(o.Secrets, value)
 	}
-	if attributes == nil {
-		bad("RESOURCE_ATTRIBUTES", "key=value,key=value, with values that are percent-encoded: using none of it")
-	}
-	f.resource = resource(otel.Service_Name, attributes)
+	f.resource = resource(otel.Service_Name, pairs(otel.Resource_Attributes, "RESOURCE_ATTRIBUTES", bad))
 
 	endpoint, err := parseEndpoint(string(otlp.Endpoint))
 	o.Endpoint = func() string { return endpoint.String() }
@@ -100,8 +93,8 @@ func OTLP(o Options) (*Reporter, Options) {
 }
 
 // pairs reads a list of the form key=value,key=value with percent-encoded
-// values. It returns nil if it has another form.
-func pairs(list option) map[string]string {
+// values. If it has another form, pairs says so of the variable and returns nil.
+func pairs(list option, name string, bad func(name, accepts string)) map[string]string {
 	pairs := map[string]string{}
 	for _, item := range strings.Split(string(list), ",") {
 		key, value, found := strings.Cut(item, "=")
@@ -109,14 +102,15 @@ func pairs(list option) map[string]string {
 		if key = strings.TrimSpace(key); found && key != "" && err == nil {
 			pairs[key] = value
 		} else if strings.TrimSpace(item) != "" {
+			bad(name, "key=value,key=value, with values that are percent-encoded: using none of it")
 			return nil
 		}
 	}
 	return pairs
 }
 
-// resource returns the encoded field of ResourceMetrics that says what process
-// this is. Attributes that the user sets win over those that are found out.
+// resource returns the encoded fields of the Resource that says what process this
+// is. Attributes that the user sets win over those that are found out.
 func resource(service option, chosen map[string]string) []byte {
 	var heroku struct{ App_Name, App_ID, Release_Version, Release_Created_At, Slug_Commit string }
 	_ = envconfig.Process("HEROKU", &heroku)
@@ -144,13 +138,12 @@ func resource(service option, chosen map[string]string) []byte {
 		{"telemetry.distro.name", "heroku-buildpack-go-metrics"},
 		{"telemetry.distro.version", version},
 	}...)
-	var fields [][]byte
-	had := map[string]bool{}
+	e, had := encoder{}, map[string]bool{}
 	for _, a := range all { // the first of a name wins
 		if !had[a[0]] && a[1] != "" {
 			had[a[0]] = true
-			fields = append(fields, attribute(1, a[0], a[1]))
+			e.attribute(1, a[0], a[1])
 		}
 	}
-	return message(1, fields...)
+	return e
 }

@@ -5,35 +5,37 @@ import (
 	"encoding/binary"
 )
 
-// These return fields in the wire format of protobuf, as far as OTLP needs it:
-// https://protobuf.dev/programming-guides/encoding/.
+// An encoder appends fields in the wire format of protobuf, as far as OTLP needs
+// it: https://protobuf.dev/programming-guides/encoding/.
+type encoder []byte
 
-func varint(field int, n uint64) []byte {
-	var b [binary.MaxVarintLen64]byte
-	return append([]byte{byte(field << 3)}, b[:binary.PutUvarint(b[:], n)]...)
+func (e *encoder) fixed64(field int, n uint64) {
+	*e = append(*e, byte(field<<3|1))
+	e.packed(n)
 }
 
-func fixed64(field int, n uint64) []byte {
-	return append([]byte{byte(field<<3 | 1)}, packed(n)...)
+// message is for all that has a length, which is put before what body appends.
+func (e *encoder) message(field int, body func()) {
+	start := len(*e)
+	body()
+	head := [1 + binary.MaxVarintLen64]byte{byte(field<<3 | 2)}
+	n := 1 + binary.PutUvarint(head[1:], uint64(len(*e)-start))
+	*e = append(*e, head[:n]...)
+	copy((*e)[start+n:], (*e)[start:])
+	copy((*e)[start:], head[:n])
 }
 
-// message is for all that has a length: messages, texts and packed numbers.
-func message(field int, parts ...[]byte) []byte {
-	body := bytes.Join(parts, nil)
-	b := varint(field, uint64(len(body)))
-	b[0] |= 2
-	return append(b, body...)
+func (e *encoder) text(field int, s string) {
+	e.message(field, func() { *e = append(*e, s...) })
 }
 
-func text(field int, s string) []byte { return message(field, []byte(s)) }
-
-// packed returns numbers of 64 bits without a field.
-func packed(numbers ...uint64) []byte {
-	b := make([]byte, 8*len(numbers))
-	for i, n := range numbers {
-		binary.LittleEndian.PutUint64(b[8*i:], n)
+// packed appends numbers of 64 bits without a field.
+func (e *encoder) packed(numbers ...uint64) {
+	for _, n := range numbers {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], n)
+		*e = append(*e, b[:]...)
 	}
-	return b
 }
 
 // find returns the number, or the bytes, of a field of a message, or neither. It
