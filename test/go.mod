@@ -6,14 +6,11 @@ require (
 	github.com/cli/browser v1.3.0
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
 	github.com/rogpeppe/go-internal v1.16.0
-	github.com/wcharczuk/go-chart/v2 v2.1.2
 	golang.org/x/mod v0.43.0
 	golang.org/x/term v0.48.0
 )
 
 require (
-	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
-	golang.org/x/image v0.48.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 )

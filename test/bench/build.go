@@ -2,241 +2,100 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-// A builder is one way to build an app, with directories of its own.
-type builder struct {
-	side    string
-	app     app
-	env     []string
-	gocache string
-	bin     string
-	cache   string // CACHE_DIR of the buildpack
-	install func(ctx context.Context, b *builder) (took, error)
+// coldBuilds measures builds from empty caches.
+func coldBuilds(ctx context.Context, w *workspace, p *pair) {
+	dir := w.dir("pair")
+	defer herokugo.RemoveAll(dir)
+	w.cold(ctx, p, dir)
 }
 
-func (l *lab) newBuilder(ctx context.Context, side string, a app, dir string) (*builder, error) {
-	b := &builder{
-		side: side, app: a, env: l.environ,
-		gocache: filepath.Join(dir, side, "gocache"),
-		bin:     filepath.Join(dir, side, "bin"),
-		install: func(ctx context.Context, b *builder) (took, error) {
-			return l.install(ctx, b.app, b.env, b.gocache, b.bin)
-		},
+// cold builds the app of the first row from empty caches in dir: both of its sides, and
+// those of Orchestrion, as they were asked for, in the other order in every other pair.
+// It returns what the side b took.
+func (w *workspace) cold(ctx context.Context, p *pair, dir string) (builders []*builder, beside took) {
+	r, of := p.rows[0], []row{}
+	if len(p.wanted()) > 0 {
+		of = append(of, r)
 	}
-	if err := os.MkdirAll(b.gocache, 0o777); err != nil {
-		return nil, err
+	if len(p.names) > len(p.wanted()) {
+		of = append(of, r.orchestrion())
 	}
-	var err error
-	switch side {
-	case buildpack:
-		// A new CACHE_DIR: the injector is built and the agent's modules are
-		// shaded within the time of the first build.
-		b.cache = filepath.Join(dir, side, "cache")
-		if err := os.MkdirAll(b.cache, 0o777); err != nil {
-			return nil, err
-		}
-		b.env, err = l.deploy(ctx, b.cache)
-	case orchestrion:
-		b.install, err = l.orchestrionInstall(ctx)
-	}
-	return b, err
-}
-
-// builds measures the build rows of one app. The rows after the first are made
-// of the caches that the cold builds leave.
-type builds struct {
-	shape                       shape
-	cold, nochange, edit, first string // rows, those after cold may be empty
-	deploys                     []deploy
-}
-
-// A deploy is a later one of the same sources over the caches of a cold build, with
-// a new build directory and a new directory of the buildpack, as on Heroku.
-type deploy struct {
-	row      string
-	version  string // of the buildpack, if it is another one
-	packages string // HMETRICS_PACKAGES
-}
-
-// How often a short rebuild is repeated within a pair: its reading is the median.
-const (
-	nochanges = 9
-	edits     = 3
-)
-
-func (g builds) measure(ctx context.Context, l *lab, pair int, m *meter) error {
-	a, err := l.generate(g.shape)
-	if err != nil {
-		return err
-	}
-	if m.size, err = l.count(ctx, a); err != nil {
-		return err
-	}
-	dir, err := l.dir("pair")
-	if err != nil {
-		return err
-	}
-	defer discard(dir)
-
-	var builders []*builder
-	add := func(a app, sides ...string) error {
-		for _, side := range sides {
-			b, err := l.newBuilder(ctx, side, a, dir)
-			if err != nil {
-				return err
-			}
-			builders = append(builders, b)
-		}
-		return nil
-	}
-	deploys := false
-	for _, d := range g.deploys {
-		deploys = deploys || m.wants(d.row)
-	}
-	if deploys || m.wants(g.cold, g.nochange, g.edit, g.first) {
-		if err := add(a, plain); err != nil {
-			return err
+	for _, r := range of {
+		for _, side := range []string{r.a, r.b} {
+			builders = append(builders, w.newBuilder(ctx, side, w.generate(ctx, r.app.with(side)), dir))
 		}
 	}
-	if deploys || m.wants(g.cold, g.nochange, g.edit) {
-		if err := add(a, buildpack); err != nil {
-			return err
-		}
+	if p.n%2 == 0 {
+		slices.Reverse(builders)
 	}
-	if m.wants(peer(g.cold), peer(g.nochange), peer(g.edit)) {
-		p, err := l.pin(ctx, g.shape)
-		if err != nil {
-			return err
-		}
-		if err := add(p, pinned, orchestrion); err != nil {
-			return err
-		}
-	}
-	if pair%2 == 0 {
-		for i, j := 0, len(builders)-1; i < j; i, j = i+1, j-1 {
-			builders[i], builders[j] = builders[j], builders[i]
-		}
-	}
-
-	var first *builder
-	var coldPlain took
 	for _, b := range builders {
-		if !m.wants(rowOf(g.cold, b.side)) {
-			l.say("building %s, %s, from an empty cache", b.app.name, b.side)
-		}
-		t, err := b.install(ctx, b)
-		if err != nil {
-			return err
-		}
-		m.emit(rowOf(g.cold, b.side), pair, b.side, t)
-		if b.side == plain {
-			first, coldPlain = b, t
+		w.say("building %s, %s, from an empty cache", b.app.name, b.side)
+		t := w.install(ctx, b)
+		p.add(r, b.side, t)
+		if b.side == r.b {
+			beside = t
 		}
 	}
-	again := func(name string, times int, change func(b *builder, n int) error) error {
-		if name == "" || !m.wants(name, peer(name)) {
-			return nil
-		}
-		readings := map[string][]took{}
-		for n := 1; n <= times; n++ {
-			for i := range builders {
-				b := builders[i]
-				if n%2 == 0 {
-					b = builders[len(builders)-1-i]
-				}
-				if err := change(b, n); err != nil {
-					return err
-				}
-				t, err := b.install(ctx, b)
-				if err != nil {
-					return err
-				}
-				readings[b.side] = append(readings[b.side], t)
-			}
-		}
-		for _, b := range builders {
-			m.emit(rowOf(name, b.side), pair, b.side, middle(readings[b.side]))
-		}
-		return nil
-	}
-	if err := again(g.nochange, nochanges, func(*builder, int) error { return nil }); err != nil {
-		return err
-	}
-	if err := again(g.edit, edits, func(b *builder, n int) error { return b.app.edit(n) }); err != nil {
-		return err
-	}
-	if err := a.write(); err != nil {
-		return err
-	}
-	for i, d := range g.deploys {
-		if !m.wants(d.row) {
-			continue
-		}
-		for j := range builders {
-			b := builders[(i+j+pair)%len(builders)]
-			t, err := l.redeploy(ctx, *b, d)
-			if err != nil {
-				return err
-			}
-			m.emit(d.row, pair, b.side, t)
-		}
-	}
-	if g.first == "" || !m.wants(g.first) {
-		return nil
-	}
-	added, err := l.newBuilder(ctx, buildpack, a, filepath.Join(dir, "added"))
-	if err != nil {
-		return err
-	}
-	added.gocache = first.gocache
-	t, err := added.install(ctx, added)
-	if err != nil {
-		return err
-	}
-	m.emit(g.first, pair, plain, coldPlain)
-	m.emit(g.first, pair, buildpack, t)
-	return nil
+	return builders, beside
 }
 
-// redeploy builds once more, in a new directory.
-func (l *lab) redeploy(ctx context.Context, b builder, d deploy) (took, error) {
-	dir, err := l.dir("redeploy")
-	if err != nil {
-		return took{}, err
-	}
-	defer discard(dir)
-	b.app.dir = filepath.Join(dir, "app")
-	if err := b.app.write(); err != nil {
-		return took{}, err
-	}
-	if b.side == buildpack {
-		copied := filepath.Join(dir, "buildpack")
-		if err := machine.CopyBuildpack(copied, l.buildpack); err != nil {
-			return took{}, err
-		}
-		if d.version != "" {
-			name := filepath.Join(copied, "buildpack.toml")
-			text, err := os.ReadFile(name)
-			if err != nil {
-				return took{}, err
+// repeats is how often a short rebuild is repeated within a pair: its reading is the median.
+const repeats = 9
+
+// rebuilds measures cold builds, and what is built over the caches that they leave.
+func rebuilds(ctx context.Context, w *workspace, p *pair) {
+	dir := w.dir("pair")
+	defer herokugo.RemoveAll(dir)
+	builders, coldPlain := w.cold(ctx, p, dir)
+	for _, r := range p.rows {
+		switch r.name {
+		case "nochange/web":
+			w.again(ctx, p, builders, r, repeats, func(app, int) {})
+		case "edit/web":
+			w.again(ctx, p, builders, r, repeats/3, app.edit)
+		case "redeploy/web":
+			w.redeploy(ctx, p, builders, r, "", "")
+		case "setting/web":
+			w.redeploy(ctx, p, builders, r, "", "./...")
+		case "update/web":
+			w.redeploy(ctx, p, builders, r, "99.0.1", "")
+		case "first/web":
+			if p.wants(r.name) {
+				added := w.newBuilder(ctx, buildpack, builders[0].app, filepath.Join(dir, "added"))
+				added.gocache = filepath.Join(dir, plain, "gocache")
+				p.add(r, plain, coldPlain)
+				p.add(r, buildpack, w.install(ctx, added))
 			}
-			text = regexp.MustCompile(`(?m)^version = ".*"$`).ReplaceAll(text, []byte(`version = "`+d.version+`"`))
-			if err := os.WriteFile(name, text, 0o666); err != nil {
-				return took{}, err
-			}
-		}
-		if b.env, err = l.deployWith(ctx, copied, b.cache, d.packages); err != nil {
-			return took{}, err
 		}
 	}
-	return b.install(ctx, &b)
+}
+
+// again builds again and again, after a change.
+func (w *workspace) again(ctx context.Context, p *pair, builders []*builder, r row, times int, change func(app, int)) {
+	if !p.wants(r.name) && !p.wants(r.orchestrion().name) {
+		return
+	}
+	readings := map[*builder][]took{}
+	for n := range times {
+		for _, b := range builders {
+			change(b.app, n+1)
+			readings[b] = append(readings[b], w.install(ctx, b))
+		}
+		slices.Reverse(builders)
+	}
+	for _, b := range builders {
+		b.app.edit(0)
+		p.add(r, b.side, middle(readings[b]))
+	}
 }
 
 func middle(all []took) took {
@@ -247,43 +106,41 @@ func middle(all []took) took {
 	return took{median(wall), median(cpu)}
 }
 
-// peer is the row of Orchestrion beside a row of the buildpack.
-func peer(name string) string {
-	if name == "" {
-		return ""
-	}
-	return name + "/orchestrion"
-}
+var versionLine = regexp.MustCompile(`(?m)^version = ".*"$`)
 
-func rowOf(name, side string) string {
-	if side == pinned || side == orchestrion {
-		return peer(name)
+// redeploy deploys the same sources once more over the caches of a cold build, with a new
+// build directory and a new directory of the buildpack, as on Heroku: of another version,
+// if that is not empty, and with HMETRICS_PACKAGES.
+func (w *workspace) redeploy(ctx context.Context, p *pair, builders []*builder, r row, version, packages string) {
+	if !p.wants(r.name) {
+		return
 	}
-	return name
+	for _, of := range builders {
+		b, dir := *of, w.dir("redeploy")
+		defer herokugo.RemoveAll(dir)
+		b.app.dir = filepath.Join(dir, "app")
+		must(herokugo.CopyTree(b.app.dir, of.app.dir))
+		if b.side == buildpack {
+			copied := filepath.Join(dir, "buildpack")
+			check(machine.CopyBuildpack(copied, w.buildpack))
+			if file := filepath.Join(copied, "buildpack.toml"); version != "" {
+				check(os.WriteFile(file, versionLine.ReplaceAll(must(os.ReadFile(file)), []byte(`version = "`+version+`"`)), 0o666))
+			}
+			w.deploy(ctx, &b, copied, packages)
+		}
+		p.add(r, b.side, w.install(ctx, &b))
+	}
 }
 
 // staging measures bin/compile.
-func staging(ctx context.Context, l *lab, pair int, m *meter) error {
-	dir, err := l.dir("staging")
-	if err != nil {
-		return err
-	}
-	defer discard(dir)
-	cache, env := filepath.Join(dir, "cache"), filepath.Join(dir, "env")
-	for _, dir := range []string{cache, env} {
-		if err := os.Mkdir(dir, 0o777); err != nil {
-			return err
-		}
-	}
+func staging(ctx context.Context, w *workspace, p *pair) {
+	dir := w.dir("staging")
+	defer herokugo.RemoveAll(dir)
 	var all []took
-	for n := 0; n < nochanges; n++ {
-		t, err := l.run(ctx, "/", l.environ, filepath.Join(l.buildpack, "bin", "compile"), dir, cache, env)
-		if err != nil {
-			return fmt.Errorf("running bin/compile: %w", err)
-		}
+	for range repeats {
+		_, t := w.run(ctx, "/", w.environ, filepath.Join(w.buildpack, "bin", "compile"), dir, filepath.Join(dir, "cache"), filepath.Join(dir, "env"))
 		all = append(all, t)
 	}
-	m.emit("compile", pair, buildpack, middle(all))
-	m.emit("compile", pair, plain, took{})
-	return nil
+	p.add(p.rows[0], buildpack, middle(all))
+	p.add(p.rows[0], plain, took{})
 }

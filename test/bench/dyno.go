@@ -3,68 +3,65 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
-// A dyno is a program that runs as one with the labs flag would, or without.
+// A dyno is a program that serves, and reports to a server of its own.
 type dyno struct {
 	cmd      *exec.Cmd
 	log      bytes.Buffer
-	base     string           // of its URLs
-	endpoint *endpoint.Server // nil with the flag off
+	url      string
 	ended    chan struct{}
+	server   *httptest.Server
+	reports  chan struct{} // has one for each that was accepted
+	accepted int           // of those, how many were waited for
 }
 
-// startDyno runs a program and waits until it listens. With an interval, the
-// flag is on.
-func startDyno(ctx context.Context, file, interval string, env ...string) (*dyno, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	addr := l.Addr().String()
+// startDyno runs a program and waits until it listens. It reports to Heroku, or by OTLP.
+// Package endpoint is too strict for what the SDK sends.
+func startDyno(ctx context.Context, file string, otlp bool, interval time.Duration, env ...string) *dyno {
+	l := must(net.Listen("tcp", "127.0.0.1:0"))
+	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	d := &dyno{cmd: exec.Command(file), base: "http://" + addr, ended: make(chan struct{})}
-	d.cmd.Env = append([]string{"PATH=/usr/bin:/bin", "PORT=" + port, "DYNO=web.1"}, env...)
-	if interval != "" {
-		if d.endpoint, err = endpoint.Start(endpoint.Options{}); err != nil {
-			return nil, err
+	d := &dyno{cmd: exec.Command(file), url: "http://127.0.0.1:" + port, ended: make(chan struct{}), reports: make(chan struct{}, 1000)}
+	d.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n, err := io.Copy(io.Discard, r.Body); err == nil && n > 0 {
+			d.reports <- struct{}{}
 		}
-		d.cmd.Env = append(d.cmd.Env, "HEROKU_METRICS_URL="+d.endpoint.URL("web.1"), "HMETRICS_INTERVAL="+interval)
+		w.Header().Set("Content-Type", r.Header.Get("Content-Type")) // an empty answer is one by OTLP, too
+	}))
+	d.cmd.Env = append(env, "PATH=/usr/bin:/bin", "PORT="+port, "DYNO=web.1")
+	if otlp {
+		d.cmd.Env = append(d.cmd.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+d.server.URL, fmt.Sprint("OTEL_METRIC_EXPORT_INTERVAL=", interval.Milliseconds()))
+	} else {
+		d.cmd.Env = append(d.cmd.Env, "HEROKU_METRICS_URL="+d.server.URL, "HMETRICS_INTERVAL="+interval.String())
 	}
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
-	if err := d.cmd.Start(); err != nil {
-		d.closeEndpoint()
-		return nil, err
-	}
+	check(d.cmd.Start())
 	go func() { d.cmd.Wait(); close(d.ended) }()
 	for {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			c.Close()
-			return d, nil
+			return d
 		}
 		select {
 		case <-d.ended:
-			d.stop()
-			return nil, fmt.Errorf("%s ended before it listened:\n%s", file, tail(d.log.String()))
+			check(fmt.Errorf("%s ended before it listened:\n%s", file, &d.log))
 		case <-ctx.Done():
 			d.stop()
-			return nil, ctx.Err()
+			check(ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -73,219 +70,96 @@ func startDyno(ctx context.Context, file, interval string, env ...string) (*dyno
 func (d *dyno) stop() {
 	d.cmd.Process.Kill()
 	<-d.ended
-	d.closeEndpoint()
-}
-
-func (d *dyno) closeEndpoint() {
-	if d.endpoint != nil {
-		d.endpoint.Close()
-	}
+	d.server.Close()
 }
 
 // settle is left to a process for what it does after its report was accepted.
 const settle = 300 * time.Millisecond
 
-// reported waits until n reports were accepted and what they cost is over.
-func (d *dyno) reported(ctx context.Context, n int) error {
+// after reads of the process when n reports were accepted and what they cost is over.
+func (d *dyno) after(ctx context.Context, n int, read func(*dyno) float64) (value float64, err error) {
+	defer catch(&err)
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if _, err := d.endpoint.Wait(ctx, n); err != nil {
-		return fmt.Errorf("%s: %w\n%s", d.cmd.Path, err, tail(d.log.String()))
+	for ; d.accepted < n; d.accepted++ {
+		select {
+		case <-d.reports:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%s: %d reports: %w", d.cmd.Path, d.accepted, ctx.Err())
+		}
 	}
-	select {
-	case <-time.After(settle):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	time.Sleep(settle)
+	return read(d), nil
 }
 
-// cpu returns the CPU time that the process has used, in seconds, by the
-// scheduler's own count in nanoseconds.
-func (d *dyno) cpu() (float64, error) {
-	dir := filepath.Join("/proc", strconv.Itoa(d.cmd.Process.Pid), "task")
-	tasks, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, err
+// cpu returns the CPU time that the process has used, in seconds, by the scheduler's own
+// count in nanoseconds.
+func (d *dyno) cpu() (total float64) {
+	for _, thread := range must(filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", d.cmd.Process.Pid))) {
+		total += must(strconv.ParseFloat(strings.Fields(string(must(os.ReadFile(thread))))[0], 64)) / 1e9
 	}
-	total := 0.0
-	for _, task := range tasks {
-		b, err := os.ReadFile(filepath.Join(dir, task.Name(), "schedstat"))
-		if err != nil {
-			return 0, fmt.Errorf("reading the CPU time of a process: %w", err)
-		}
-		ns, err := strconv.ParseFloat(strings.Fields(string(b))[0], 64)
-		if err != nil {
-			return 0, err
-		}
-		total += ns / 1e9
-	}
-	return total, nil
+	return total
 }
 
 // resident returns the resident memory in bytes.
-func (d *dyno) resident() (float64, error) {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(d.cmd.Process.Pid), "smaps_rollup"))
-	if err != nil {
-		return 0, err
-	}
-	for _, line := range strings.Split(string(b), "\n") {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "Rss:" {
-			kb, err := strconv.ParseFloat(f[1], 64)
-			return kb * 1024, err
-		}
-	}
-	return 0, fmt.Errorf("smaps_rollup of %s has no line Rss", d.cmd.Path)
+func (d *dyno) resident() (kb float64) {
+	_, rss, _ := strings.Cut(string(must(os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", d.cmd.Process.Pid)))), "\nRss:")
+	must(fmt.Sscan(rss, &kb))
+	return kb * 1024
 }
 
-// count asks the app with a probe how often the world was stopped, or how many
-// objects were allocated: "stops" or "objects".
-func (d *dyno) count(what string) (n float64, err error) {
-	resp, err := http.Get(d.base + "/debug/" + what)
-	if err != nil {
-		return 0, err
-	}
+// allocated returns how many objects a program that imports expvar has allocated.
+func (d *dyno) allocated() float64 {
+	resp := must(http.Get(d.url + "/debug/vars"))
 	defer resp.Body.Close()
-	if _, err := fmt.Fscan(resp.Body, &n); err != nil {
-		return 0, fmt.Errorf("asking %s for the number of %s: %w", d.cmd.Path, what, err)
-	}
-	return n, nil
+	var vars struct{ Memstats struct{ Mallocs float64 } }
+	check(json.NewDecoder(resp.Body).Decode(&vars))
+	return vars.Memstats.Mallocs
 }
 
-// idleRows are the rows of idle.
-var idleRows = []struct {
-	name      string
-	app       shape
-	processes int // of each side
-	env       string
-	read      func(*dyno) (float64, error)
-	adds      bool // whether what is read is added to by each report
-}{
-	// One collection of the garbage that the start of the app left behind costs
-	// as much as ten reports, and comes when it comes.
-	{"cpu", webApp, 8, "GOGC=off", (*dyno).cpu, true},
-	{"pauses", probeApp, 1, "GOGC=off", func(d *dyno) (float64, error) { return d.count("stops") }, true},
-	{"rss", webApp, 4, "GOGC=100", (*dyno).resident, false},
-}
-
-// An idleProcess has nothing to do but to report.
-type idleProcess struct {
-	*dyno
-	side string
-	row  int     // in idleRows
-	used float64 // what the row counts
-}
-
-// measure waits for the first report of the process, and for more.
-func (p *idleProcess) measure(ctx context.Context, more int) error {
-	row := idleRows[p.row]
-	if err := p.reported(ctx, 1); err != nil {
-		return err
+// idle measures what reporting costs a process that has nothing else to do, memory and
+// CPU time, between the first report and the third. All processes run at the same time,
+// at heroku/x's interval, which cannot be changed. What an idle one uses depends on what
+// the machine's caches still hold, so there are several, which do not start at once.
+func idle(ctx context.Context, w *workspace, p *pair) {
+	const interval, reports, apart = 20 * time.Second, 2, 200 * time.Millisecond
+	type reading struct {
+		row, side string
+		mean      float64 // what this process adds to it
+		err       error
 	}
-	before, err := row.read(p.dyno)
-	if err != nil {
-		return err
-	}
-	if err := p.reported(ctx, 1+more); err != nil {
-		return err
-	}
-	if p.used, err = row.read(p.dyno); row.adds {
-		p.used = (p.used - before) / float64(more)
-	}
-	return err
-}
-
-// idle measures what reporting costs a process that has nothing else to do:
-// memory, CPU time and pauses, between the first report and the third. All
-// processes run at the same time, at heroku/x's interval, which cannot be
-// changed. What an idle one uses depends on what the machine's caches still
-// hold, so there are several, which do not start at once.
-func idle(ctx context.Context, l *lab, pair int, m *meter) error {
-	const interval, reports, apart = "20s", 2, 200 * time.Millisecond
-	var all []*idleProcess
-	defer func() {
-		for _, p := range all {
-			p.stop()
+	all, started := make(chan reading, 100), 0
+	for _, r := range p.wanted() {
+		env, times, read := "GOGC=100", 4, (*dyno).resident
+		if r.unit == inSeconds {
+			// One collection of the garbage that the start of the app left behind
+			// costs as much as ten reports, and comes when it comes.
+			env, times, read = "GOGC=off", 8, (*dyno).cpu
 		}
-	}()
-	start := func(row int, side, file string) error {
-		d, err := startDyno(ctx, file, interval, idleRows[row].env)
-		if err == nil {
-			all = append(all, &idleProcess{dyno: d, row: row, side: side})
+		for i := range 2 * times {
+			side := []string{r.a, r.b}[i%2]
+			d := startDyno(ctx, w.binary(ctx, r.app, side), r.b == sdk, interval, env)
+			defer d.stop()
+			started++
+			go func() {
+				before, err := d.after(ctx, 1, read)
+				after, err2 := d.after(ctx, 1+reports, read)
+				if r.unit == inSeconds {
+					after = (after - before) / reports
+				}
+				all <- reading{r.name, side, after / float64(times), errors.Join(err, err2)}
+			}()
 			time.Sleep(apart)
 		}
-		return err
 	}
-	for row, r := range idleRows {
-		if !m.wants(r.name) {
-			continue
-		}
-		ours, err := l.binary(ctx, r.app, buildpack)
-		if err != nil {
-			return err
-		}
-		theirs, err := l.binary(ctx, r.app.byHand(), plain)
-		if err != nil {
-			return err
-		}
-		for i := 0; i < r.processes; i++ {
-			if err := start(row, buildpack, ours); err != nil {
-				return err
-			}
-			if err := start(row, library, theirs); err != nil {
-				return err
-			}
-		}
+	means := map[string]float64{}
+	for range started {
+		x := <-all
+		check(x.err)
+		means[x.row+x.side] += x.mean
 	}
-	failures := make(chan error, len(all))
-	for _, p := range all {
-		go func(p *idleProcess) { failures <- p.measure(ctx, reports) }(p)
+	for _, r := range p.wanted() {
+		p.add(r, r.a, took{wall: means[r.name+r.a]})
+		p.add(r, r.b, took{wall: means[r.name+r.b]})
 	}
-	for range all {
-		if err := <-failures; err != nil {
-			return err
-		}
-	}
-	for row, r := range idleRows {
-		mean := make(map[string]float64)
-		for _, p := range all {
-			if p.row == row {
-				mean[p.side] += p.used / float64(r.processes)
-			}
-		}
-		for _, side := range []string{buildpack, library} {
-			m.emit(r.name, pair, side, took{wall: mean[side]})
-		}
-	}
-	return nil
-}
-
-// latency loads one binary with the flag on and off, and compares how long
-// requests take, waiting included.
-func latency(ctx context.Context, l *lab, pair int, m *meter) error {
-	file, err := l.binary(ctx, webApp, buildpack)
-	if err != nil {
-		return err
-	}
-	sides := []struct{ side, interval string }{{buildpack, "1s"}, {flagOff, ""}}
-	if pair%2 == 0 {
-		sides[0], sides[1] = sides[1], sides[0]
-	}
-	for _, s := range sides {
-		d, err := startDyno(ctx, file, s.interval)
-		if err != nil {
-			return err
-		}
-		times, err := load(ctx, d.base+"/orders", requestRate, loadTime)
-		if err == nil && d.endpoint != nil && len(d.endpoint.Reports()) < int(loadTime.Seconds())-2 {
-			err = fmt.Errorf("only %d reports came in %v", len(d.endpoint.Reports()), loadTime)
-		}
-		d.stop()
-		if err != nil {
-			return err
-		}
-		m.emit("latency/p99", pair, s.side, took{wall: quantile(times, 0.99)})
-		m.emit("latency/p99.9", pair, s.side, took{wall: quantile(times, 0.999)})
-	}
-	return nil
 }
