@@ -1,6 +1,6 @@
 // Package browser looks at the page of test/page in a real browser, while real
 // processes report. Screenshots go to the directory that HMETRICS_SCREENSHOTS names.
-// The README's are readme-light and readme-dark, made of charts that
+// The README's are those that begin with readme, made of charts that
 // HMETRICS_SCREENSHOTS_AFTER=75s has let fill before, during and after an outage.
 package browser
 
