@@ -57,10 +57,10 @@ type Delivery struct {
 	Exports       int    // by OTLP, accepted
 	ExportRefused string // why the newest one was refused; empty if it was not
 
-	tries   int      // requests since the last accepted one
-	told    Counters // Delivered and the newest report together
-	counted float64  // collections by the newest export
-	due     float64  // of these, what the next report cannot be too early for
+	tries    int      // requests since the last accepted one
+	reported Counters // Delivered and the newest report together
+	counted  float64  // collections by the newest export
+	due      float64  // of these, what the next report cannot be too early for
 }
 
 // Attempt enters a request before its answer.
@@ -77,10 +77,10 @@ func (d *Delivery) Attempt(a endpoint.Attempt) {
 		d.Refused++
 	case !a.Unread:
 		d.Pending = countersOf(a.Report)
-		told := d.Delivered.plus(d.Pending)
-		d.Lost = d.Lost.plus(d.told.beyond(told))
-		d.Lost.Collections += max(0, d.due-told.Collections-d.Lost.Collections)
-		d.told, d.due = told, d.counted
+		reported := d.Delivered.plus(d.Pending)
+		d.Lost = d.Lost.plus(d.reported.beyond(reported))
+		d.Lost.Collections += max(0, d.due-reported.Collections-d.Lost.Collections)
+		d.reported, d.due = reported, d.counted
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 // tells again what was not accepted, as the agent does, and otherwise drops it, as
 // github.com/heroku/x/hmetrics does.
 type reporter struct {
-	honest    bool
-	now, told float64 // collections
-	clock     time.Time
+	honest        bool
+	now, reported float64 // collections
+	clock         time.Time
 	Delivery
 }
 
@@ -21,13 +21,13 @@ type reporter struct {
 func (r *reporter) report(n float64, accepted bool) {
 	r.now += n
 	r.clock = r.clock.Add(time.Second)
-	report := endpoint.Report{Received: r.clock, Collections: r.now - r.told, PauseNS: 1000 * (r.now - r.told)}
+	report := endpoint.Report{Received: r.clock, Collections: r.now - r.reported, PauseNS: 1000 * (r.now - r.reported)}
 	r.Attempt(endpoint.Attempt{Report: report})
 	if accepted {
 		r.Accept(report)
 	}
 	if accepted || !r.honest {
-		r.told = r.now
+		r.reported = r.now
 	}
 }
 

@@ -33,7 +33,7 @@ func TestTable(t *testing.T) {
 func TestSummary(t *testing.T) {
 	refused := []endpoint.Rejection{{Process: "web", Reason: "method GET, not POST"}}
 	web, worker := process{name: "web", agent: true}, process{name: "worker", agent: true}
-	own := process{name: "web", own: "x, every 20s"}
+	other := process{name: "web", reporter: "x, every 20s"}
 	for _, tt := range []struct {
 		processes []process
 		web       page.Delivery
@@ -45,7 +45,7 @@ func TestSummary(t *testing.T) {
 		{[]process{web}, page.Delivery{Accepted: 2, Lost: page.Counters{Collections: 3, PauseNS: 4e6}}, nil, "2 reports and 0 exports by OTLP in 30.0s from web, 3 collections and 4ms are lost", true},
 		{[]process{web, worker}, page.Delivery{Accepted: 14, Exports: 13}, nil, "14 reports and 13 exports by OTLP in 30.0s, nothing is lost: web 14 and 13, worker 0 and 0", true},
 		{[]process{web, worker}, page.Delivery{}, nil, "no report arrived in 30.0s from web, worker", false},
-		{[]process{own}, page.Delivery{}, nil, "no report arrived in 30.0s from web (reporting by itself with x, every 20s)", false},
+		{[]process{other}, page.Delivery{}, nil, "no report arrived in 30.0s from web (reporting by itself with x, every 20s)", false},
 		{[]process{web}, page.Delivery{Accepted: 2}, refused, "2 reports and 0 exports by OTLP in 30.0s from web, nothing is lost; 1 request refused, the last one of web: method GET, not POST", false},
 	} {
 		line, ok := summary(tt.processes, map[string]*page.Delivery{"web": &tt.web, "worker": {}}, tt.rejected, 30*time.Second)

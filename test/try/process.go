@@ -20,9 +20,9 @@ type process struct {
 	binary  string // the one of the build's binaries that it runs
 
 	// What will report, if anything: see inspect.
-	agent  bool
-	own    string
-	noOTLP string // why the agent sends nothing by OTLP; empty if it does
+	agent    bool
+	reporter string
+	noOTLP   string // why the agent sends nothing by OTLP; empty if it does
 
 	port    int
 	environ []string
@@ -31,21 +31,20 @@ type process struct {
 var procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
 
 // findProcesses returns the process types in the app's Procfile that run one of
-// the binaries, or one for each binary if there are none, and those of the other
-// binaries as extra. The release phase is not a process type. Warnings are about
-// lines of the Procfile that do not do what was meant.
-func findProcesses(app string, binaries []string) (list, extra []process, warnings []string, err error) {
+// the binaries, or one for each binary if there are none; or the one of the given
+// name, of a process type or else of a binary. The release phase is not a process
+// type. Warnings are about lines of the Procfile that do not do what was meant.
+func findProcesses(app string, binaries []string, name string) (list []process, warnings []string, err error) {
 	if len(binaries) == 0 {
-		return nil, nil, nil, errors.New("the build installed no binary: is there a main package in the app?")
+		return nil, nil, errors.New("the build installed no binary: is there a main package in the app?")
 	}
 	warn := func(format string, args ...any) {
 		warnings = append(warnings, "Procfile: "+fmt.Sprintf(format, args...))
 	}
 	procfile, err := os.ReadFile(filepath.Join(app, "Procfile"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil, fmt.Errorf("reading the Procfile: %w", err)
+		return nil, nil, fmt.Errorf("reading the Procfile: %w", err)
 	}
-	seen := map[string]bool{}
 	for i, line := range strings.Split(string(procfile), "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -56,7 +55,7 @@ func findProcesses(app string, binaries []string) (list, extra []process, warnin
 			warn("line %d is not NAME: COMMAND, so Heroku ignores it: %s", i+1, line)
 			continue
 		}
-		name, command, words := m[1], m[2], words(m[2])
+		name, words := m[1], words(m[2])
 		binary := runs(words, binaries)
 		switch {
 		case binary == "" && strings.HasPrefix(words[0], "bin/") && !isFile(filepath.Join(app, words[0])):
@@ -64,21 +63,39 @@ func findProcesses(app string, binaries []string) (list, extra []process, warnin
 		case binary == "":
 			warn("%s runs %s, which is no Go program of the app: it is not started here, and reports nothing", name, words[0])
 		case name == "release":
-			warn("release is not run here; on Heroku it runs before each new release starts: %s", command)
+			warn("release is not run here; on Heroku it runs before each new release starts: %s", m[2])
 		default:
-			list = append(list, process{name: name, command: command, binary: binary})
-			seen[binary] = true
+			list = append(list, process{name: name, command: m[2], binary: binary})
 		}
 	}
-	for _, name := range binaries {
-		if !seen[name] {
-			extra = append(extra, process{name: name, command: "bin/" + name, binary: name})
+	all := slices.Clone(list)
+	for _, binary := range binaries {
+		if !slices.ContainsFunc(list, func(p process) bool { return p.binary == binary }) {
+			all = append(all, process{name: binary, command: "bin/" + binary, binary: binary})
 		}
 	}
 	if len(list) == 0 {
-		list, extra = extra, nil
+		list = all
 	}
-	return list, extra, warnings, nil
+	if name == "" {
+		return list, warnings, nil
+	}
+	list, err = choose(all, name)
+	return list, warnings, err
+}
+
+func choose(all []process, name string) ([]process, error) {
+	var names []string
+	for _, by := range []func(process) string{func(p process) string { return p.name }, func(p process) string { return p.binary }} {
+		for _, p := range all {
+			if by(p) == name {
+				return []process{p}, nil
+			}
+			names = append(names, by(p))
+		}
+	}
+	slices.Sort(names)
+	return nil, usageError{fmt.Errorf("the app has no process %q; it has %s", name, strings.Join(slices.Compact(names), ", "))}
 }
 
 // words returns those of a command from its program on, such as bin/web.
@@ -103,23 +120,4 @@ func runs(words, binaries []string) string {
 		}
 	}
 	return ""
-}
-
-// chooseProcesses returns the one with the given name, of a process type or else of a
-// binary, or all of list if it is empty.
-func chooseProcesses(list, extra []process, name string) ([]process, error) {
-	if name == "" {
-		return list, nil
-	}
-	var names []string
-	for _, by := range []func(process) string{func(p process) string { return p.name }, func(p process) string { return p.binary }} {
-		for _, p := range slices.Concat(list, extra) {
-			if by(p) == name {
-				return []process{p}, nil
-			}
-			names = append(names, by(p))
-		}
-	}
-	slices.Sort(names)
-	return nil, fmt.Errorf("the app has no process %q; it has %s", name, strings.Join(slices.Compact(names), ", "))
 }

@@ -9,27 +9,20 @@ import (
 	"testing"
 )
 
-// describe returns processes as NAME(BINARY): COMMAND.
-func describe(list []process) string {
-	var all []string
-	for _, p := range list {
-		all = append(all, p.name+"("+p.binary+"): "+p.command)
-	}
-	return strings.Join(all, "; ")
-}
-
 func TestFindProcesses(t *testing.T) {
-	const both = "web(web): bin/web; tool(tool): bin/tool"
-	for name, tt := range map[string]struct{ procfile, list, extra, warnings string }{
+	const both, release = "web(web): bin/web; tool(tool): bin/tool", "release: bin/tool migrate\nweb: bin/web\n"
+	const warning = "Procfile: release is not run here; on Heroku it runs before each new release starts: bin/tool migrate"
+	for name, tt := range map[string]struct{ procfile, only, list, warnings string }{
 		"no Procfile": {list: both},
 		"types with commands": {
 			procfile: "# what runs\nweb: GOGC=50 ./bin/web -port $PORT\nworker:tool  --work\n",
 			list:     "web(web): GOGC=50 ./bin/web -port $PORT; worker(tool): tool  --work",
 		},
-		"a binary that is in the Procfile for the release phase only": {
-			procfile: "release: bin/tool migrate\nweb: bin/web\n", list: "web(web): bin/web", extra: "tool(tool): bin/tool",
-			warnings: "Procfile: release is not run here; on Heroku it runs before each new release starts: bin/tool migrate",
-		},
+		"one process type":               {procfile: "web: bin/web\nworker: bin/web work\n", only: "worker", list: "worker(web): bin/web work"},
+		"one binary":                     {procfile: "a: bin/web\nworker: bin/web work\n", only: "web", list: "a(web): bin/web"},
+		"a binary for the release phase": {procfile: release, list: "web(web): bin/web", warnings: warning},
+		"that binary":                    {procfile: release, only: "tool", list: "tool(tool): bin/tool", warnings: warning},
+		"another binary":                 {procfile: "a: bin/web\n", only: "nobody", list: `the app has no process "nobody"; it has a, tool, web`},
 		"a Procfile of other programs": {
 			procfile: "web: node web\nassets: other/web\n", list: both,
 			warnings: "Procfile: web runs node, which is no Go program of the app: it is not started here, and reports nothing\n" +
@@ -42,32 +35,24 @@ func TestFindProcesses(t *testing.T) {
 		},
 	} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "Procfile"), []byte(tt.procfile), 0o666); err != nil {
-			t.Fatal(err)
+		if tt.procfile != "" {
+			if err := os.WriteFile(filepath.Join(dir, "Procfile"), []byte(tt.procfile), 0o666); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if tt.procfile == "" {
-			os.Remove(filepath.Join(dir, "Procfile"))
+		list, warnings, err := findProcesses(dir, []string{"web", "tool"}, tt.only)
+		var got []string
+		for _, p := range list {
+			got = append(got, p.name+"("+p.binary+"): "+p.command)
 		}
-		list, extra, warnings, err := findProcesses(dir, []string{"web", "tool"})
-		if describe(list) != tt.list || describe(extra) != tt.extra || strings.Join(warnings, "\n") != tt.warnings || err != nil {
-			t.Errorf("%s: got %+v, %+v, %q, %v", name, list, extra, warnings, err)
+		if err != nil {
+			got = append(got, err.Error())
+		}
+		if strings.Join(got, "; ") != tt.list || strings.Join(warnings, "\n") != tt.warnings {
+			t.Errorf("%s: got %q and the warnings %q", name, got, warnings)
 		}
 	}
-	if _, _, _, err := findProcesses(t.TempDir(), nil); err == nil {
+	if _, _, err := findProcesses(t.TempDir(), nil, ""); err == nil {
 		t.Error("no error for a build without binaries")
-	}
-}
-
-func TestChooseProcesses(t *testing.T) {
-	list := []process{{name: "web", command: "bin/app serve", binary: "app"}, {name: "worker", command: "bin/app work", binary: "app"}}
-	extra := []process{{name: "tool", command: "bin/tool", binary: "tool"}}
-	for name, want := range map[string][]process{"": list, "worker": list[1:], "app": list[:1], "tool": extra} {
-		if got, err := chooseProcesses(list, extra, name); err != nil || describe(got) != describe(want) {
-			t.Errorf("chooseProcesses(%q) = %+v, %v, want %+v", name, got, err, want)
-		}
-	}
-	_, err := chooseProcesses(list, extra, "nobody")
-	if err == nil || !strings.Contains(err.Error(), `no process "nobody"; it has app, tool, web, worker`) {
-		t.Errorf("got the error %v, want one that names all processes", err)
 	}
 }

@@ -61,21 +61,17 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	list, extra, warnings, err := findProcesses(b.App, binaries)
-	if err != nil {
-		return err
-	}
+	processes, warnings, err := findProcesses(b.App, binaries, s.process)
 	for _, w := range warnings {
 		s.warn("", "%s", w)
 	}
-	chosen, err := chooseProcesses(list, extra, s.process)
-	if err != nil {
-		return usageError{err}
+	if err == nil {
+		err = s.inspect(ctx, filepath.Join(b.App, "bin"), processes)
 	}
-	if err := s.inspect(ctx, filepath.Join(b.App, "bin"), chosen); err != nil {
+	if err != nil {
 		return err
 	}
-	return s.watch(ctx, chosen, b.App)
+	return s.watch(ctx, processes, b.App)
 }
 
 // prepare copies the app and what it needs to tmp, and lays out a build of the
@@ -185,12 +181,12 @@ func stopped(ctx context.Context, err error) error {
 
 // lock makes sure that no other run builds with the same CACHE_DIR until it is closed.
 func (s *session) lock(ctx context.Context, dir string) (io.Closer, error) {
-	for told := false; ; told = true {
+	for waiting := false; ; waiting = true {
 		f, err := machine.Lock(dir)
 		if !errors.Is(err, machine.ErrLocked) {
 			return f, err
 		}
-		if !told {
+		if !waiting {
 			s.say("waiting for another run that builds with %s", dir)
 		}
 		select {
@@ -224,14 +220,14 @@ func (s *session) inspect(ctx context.Context, dir string, processes []process) 
 	silent := true
 	for i, v := range verdicts {
 		p := &processes[i]
-		p.agent, p.own = v.Reports, v.Off+v.Reporter // at most one of the two
+		p.agent, p.reporter = v.Reports, v.Off+v.Reporter // at most one of the two
 		switch {
 		case !v.Linked:
 			p.noOTLP = "the agent is not in bin/" + p.binary
 		case v.OTLPOff != "":
 			p.noOTLP = "the program reports there by itself, with " + v.OTLPOff
 		}
-		silent = silent && !p.agent && p.own == ""
+		silent = silent && !p.agent && p.reporter == ""
 	}
 	if silent {
 		return fmt.Errorf("nothing would report: the agent is not in %s; the log of the build says why", strings.Join(slices.Compact(names), ", "))

@@ -118,23 +118,14 @@ func (s *source) add(dir string) {
 
 // noGoMod says what to do about an app whose root has no go.mod.
 func noGoMod(dir, app string) error {
-	for parent := filepath.Dir(app); ; parent = filepath.Dir(parent) {
-		if isFile(filepath.Join(parent, "go.mod")) {
+	for parent := app; parent != filepath.Dir(parent); {
+		if parent = filepath.Dir(parent); isFile(filepath.Join(parent, "go.mod")) {
 			rel, _ := filepath.Rel(parent, app)
 			return fmt.Errorf("%s has no go.mod, but %s has: try that with -config GO_INSTALL_PACKAGE_SPEC=./%s", dir, parent, filepath.ToSlash(rel))
 		}
-		if parent == filepath.Dir(parent) {
-			break
-		}
 	}
-	entries, err := os.ReadDir(app)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if isFile(filepath.Join(app, e.Name(), "go.mod")) {
-			return fmt.Errorf("%s has no go.mod, but its directory %s has: Heroku builds the module in the root, so try that directory", dir, e.Name())
-		}
+	if below, _ := filepath.Glob(filepath.Join(app, "*", "go.mod")); len(below) > 0 {
+		return fmt.Errorf("%s has no go.mod, but its directory %s has: Heroku builds the module in the root, so try that directory", dir, filepath.Base(filepath.Dir(below[0])))
 	}
 	return errors.New(dir + " has no go.mod, so it is no Go app that Heroku builds: make one with 'go mod init' and 'go mod tidy'")
 }

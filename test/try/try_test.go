@@ -148,7 +148,7 @@ func TestTry(t *testing.T) {
 	t.Run("one process until time is over", func(t *testing.T) {
 		out, log, err := tt.try(t, "shop", nil, "-process", "clock", "-for", "2100ms")
 		match(t, fmt.Sprint(out, err), `in 2\.\ds from clock`)
-		if strings.Contains(log, "own.1") {
+		if strings.Contains(log, "reports.1") {
 			t.Errorf("another process was started, too:\n%s", log)
 		}
 	})
@@ -219,7 +219,7 @@ func (tt tester) testProcesses(t *testing.T) {
 		{`"process":"clock".*outage: pending \d+ collections?, .*"outage":"lasts"`, press("none")},
 		{`"process":"clock".*outage: over after \d\S+; \d+ collections? and \S+ were delivered, nothing is lost"`, nil},
 		{`"event":"report"`, nil},
-	}, "-json", "-config", "HMETRICS_PACKAGES=./cmd/clock ./cmd/own ./cmd/quits")
+	}, "-json", "-config", "HMETRICS_PACKAGES=./cmd/clock ./cmd/reports ./cmd/quits")
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, log)
 	}
@@ -243,13 +243,13 @@ func (tt tester) testProcesses(t *testing.T) {
 		`warning: warning: Procfile: other runs node, `,
 		`up: web\.1 is up: bin/deaf, PORT=\d+, not reporting: the agent is not in bin/deaf`,
 		`up: clock\.1 is up: .*, reporting every 1s, by OTLP too`,
-		`up: own\.1 is up: .*, reporting by itself with github\.com/heroku/x/hmetrics`,
+		`up: reports\.1 is up: .*, reporting by itself with github\.com/heroku/x/hmetrics`,
 		`exit: quits\.1 exited with status 4 after \d+\.\ds, before its first report`,
 		`warning: warning: quits\.1 may lack DATABASE_URL: set a config var with -config DATABASE_URL=VALUE, or in the app's \.env`,
 		`warning: warning: web\.1 does not listen on PORT, \d+, after 1s; Heroku kills a web process that does not within 60 s`,
 		`stopping: waiting up to 2s for the app to end; Ctrl-C again ends it at once`,
 		`stopping: web\.1 was killed: `,
-		`result: \d+ reports and \d+ exports by OTLP in .*, nothing is lost: web 0 and 0, clock \d+ and \d+, own 0 and 0, quits 0 and 0\n$`,
+		`result: \d+ reports and \d+ exports by OTLP in .*, nothing is lost: web 0 and 0, clock \d+ and \d+, reports 0 and 0, quits 0 and 0\n$`,
 	} {
 		match(t, texts, `(?m)^`+re)
 	}

@@ -34,7 +34,7 @@ type run struct {
 	mu         sync.Mutex
 	lines      int // of the table
 	deliveries map[string]*page.Delivery
-	outages    map[string]string // by process: the document that was told last, while there is an outage
+	outages    map[string]string // by process: the document of the last request, while there is an outage
 }
 
 // watch runs the processes and shows what they report.
@@ -165,8 +165,8 @@ func (p process) expected(interval time.Duration) string {
 		otlp = ", by OTLP too"
 	}
 	switch {
-	case p.own != "":
-		return "reporting by itself with " + p.own + otlp
+	case p.reporter != "":
+		return "reporting by itself with " + p.reporter + otlp
 	case p.agent:
 		return fmt.Sprintf("reporting every %v", interval) + otlp
 	}
@@ -226,7 +226,7 @@ func (r *run) attempt(a endpoint.Attempt) {
 	defer r.mu.Unlock()
 	d := r.deliveries[a.Process]
 	d.Attempt(a)
-	told, down := r.outages[a.Process]
+	last, down := r.outages[a.Process]
 	fault := r.faults.Now().Name
 	switch {
 	case !down && (d.Down() || fault != ""):
@@ -235,7 +235,7 @@ func (r *run) attempt(a endpoint.Attempt) {
 			why = "the endpoint has the fault " + fault
 		}
 		r.outage(a.Process, "began", "outage: "+why)
-	case down && told != string(a.Body):
+	case down && last != string(a.Body):
 		r.outage(a.Process, "lasts", fmt.Sprintf("outage: pending %s, %s",
 			plural(int(d.Pending.Collections), "collection"), endpoint.Duration(d.Pending.PauseNS)))
 	case !down:
@@ -298,8 +298,8 @@ func summary(processes []process, deliveries map[string]*page.Delivery, rejected
 		all.Lost.PauseNS += d.Lost.PauseNS
 		counts = append(counts, fmt.Sprintf("%s %d and %d", p.name, d.Accepted, d.Exports))
 		name := p.name
-		if p.own != "" {
-			name += " (reporting by itself with " + p.own + ")"
+		if p.reporter != "" {
+			name += " (reporting by itself with " + p.reporter + ")"
 		}
 		names = append(names, name)
 	}
