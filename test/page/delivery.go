@@ -23,6 +23,13 @@ func (c Counters) beyond(d Counters) Counters {
 
 func countersOf(r endpoint.Report) Counters { return Counters{r.Collections, r.PauseNS} }
 
+// Counts are how the counters of a process are delivered.
+type Counts struct {
+	Delivered Counters `json:"delivered"` // by accepted reports
+	Pending   Counters `json:"pending"`   // in the newest report, if it is not accepted yet
+	Lost      Counters `json:"lost"`
+}
+
 // keepOutages is how many outages are kept of one process, the newest.
 const keepOutages = 100
 
@@ -47,9 +54,7 @@ type Delivery struct {
 
 	WhyRefused string // the newest one; empty if it was not
 
-	Delivered Counters // by accepted reports
-	Pending   Counters // in the newest report, if it is not accepted yet
-	Lost      Counters
+	Counts
 
 	Failing time.Time // the first request since the last accepted one, or zero
 	Outages []Outage  // that are over, the oldest first

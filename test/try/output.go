@@ -37,15 +37,8 @@ type event struct {
 	Report   json.RawMessage    `json:"report,omitempty"` // as it was sent
 	Export   map[string]float64 `json:"export,omitempty"` // but for histograms
 	Outage   string             `json:"outage,omitempty"`
-	Counts   *counts            `json:"counts,omitempty"`
+	Counts   *page.Counts       `json:"counts,omitempty"`
 	Reported *bool              `json:"reported,omitempty"`
-}
-
-// counts are how the counters of a process are delivered.
-type counts struct {
-	Delivered page.Counters `json:"delivered"`
-	Pending   page.Counters `json:"pending"`
-	Lost      page.Counters `json:"lost"`
 }
 
 // tell prints an event: with -json as a line of JSON, otherwise its text.

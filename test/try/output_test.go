@@ -42,7 +42,7 @@ func TestSummary(t *testing.T) {
 		ok        bool
 	}{
 		{[]process{web}, page.Delivery{Accepted: 1, Exports: 2}, nil, "1 report and 2 exports by OTLP in 30.0s from web, nothing is lost", true},
-		{[]process{web}, page.Delivery{Accepted: 2, Lost: page.Counters{Collections: 3, PauseNS: 4e6}}, nil, "2 reports and 0 exports by OTLP in 30.0s from web, 3 collections and 4ms are lost", true},
+		{[]process{web}, page.Delivery{Accepted: 2, Counts: page.Counts{Lost: page.Counters{Collections: 3, PauseNS: 4e6}}}, nil, "2 reports and 0 exports by OTLP in 30.0s from web, 3 collections and 4ms are lost", true},
 		{[]process{web, worker}, page.Delivery{Accepted: 14, Exports: 13}, nil, "14 reports and 13 exports by OTLP in 30.0s, nothing is lost: web 14 and 13, worker 0 and 0", true},
 		{[]process{web, worker}, page.Delivery{}, nil, "no report arrived in 30.0s from web, worker", false},
 		{[]process{other}, page.Delivery{}, nil, "no report arrived in 30.0s from web (reporting by itself with x, every 20s)", false},

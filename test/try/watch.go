@@ -256,7 +256,7 @@ func (r *run) report(rep endpoint.Report) {
 		text = tableHeader(r.width) + "\n" + text
 	}
 	r.lines++
-	r.tell(event{Event: "report", Process: rep.Process, Text: text, Report: rep.Body, Counts: countsOf(d)})
+	r.tell(event{Event: "report", Process: rep.Process, Text: text, Report: rep.Body, Counts: &d.Counts})
 	if _, down := r.outages[rep.Process]; down {
 		delete(r.outages, rep.Process)
 		r.outage(rep.Process, "over", fmt.Sprintf("outage: over after %s; %s and %s were delivered, %s",
@@ -265,7 +265,7 @@ func (r *run) report(rep endpoint.Report) {
 }
 
 func (r *run) outage(process, state, text string) {
-	r.tell(event{Event: "outage", Outage: state, Process: process, Counts: countsOf(r.deliveries[process]),
+	r.tell(event{Event: "outage", Outage: state, Process: process, Counts: &r.deliveries[process].Counts,
 		Text: tableLine(elapsed(time.Since(r.start)), process, r.width, text)})
 }
 
@@ -276,8 +276,6 @@ func (r *run) export(e endpoint.Export) {
 		r.tell(event{Event: "export", Process: e.Process, Export: e.Values})
 	}
 }
-
-func countsOf(d *page.Delivery) *counts { return &counts{d.Delivered, d.Pending, d.Lost} }
 
 func lost(c page.Counters) string {
 	if c == (page.Counters{}) {
