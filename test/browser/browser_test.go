@@ -121,9 +121,18 @@ func readValues(b *tab) {
 	const raw = `document.querySelector("#p0-raw")`
 	b.wait("!" + raw + `.hidden && "counters" in JSON.parse(` + raw + `.textContent)`)
 	eval[bool](b, raw+`.parentElement.open = false`)
-	const latest = `document.querySelector("#%s-objects .u-value").textContent`
-	b.do(chromedp.Click(chromedp.CSS("#p0-objects .u-over")))
-	b.wait(raw+".parentElement.open && "+latest+" < "+latest, "p0", "p1") // the pointer is at an earlier time
+	at := eval[[2]float64](b, `(() => {
+		const e = document.querySelector("#p0-objects .u-over");
+		e.scrollIntoView({block: "center"});
+		const r = e.getBoundingClientRect();
+		return [r.x + r.width / 2, r.y + r.height / 2];
+	})()`)
+	const value = `document.querySelector("#p0-objects .u-value").textContent`
+	latest := eval[string](b, value)
+	b.do(chromedp.MouseEvent("mouseMoved", at[0], at[1]))
+	b.wait(value+" < %q", latest) // the time at the pointer
+	b.do(chromedp.MouseClickXY(at[0], at[1]))
+	b.wait(raw + ".parentElement.open")
 	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")))
 	b.wait(`document.querySelector("#p0-gcs .how").textContent === "sum" && document.querySelector("#p0-heap .how").textContent === "max"`)
 	b.shoot("minutes", "light", 1280, true)

@@ -9,7 +9,10 @@ let behind = 0; // ms from this browser's clock to the server's
 
 const now = () => Date.now() + behind;
 const perMinute = () => form.elements.minutes.checked;
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+function colour(name) {
+  live.style.outlineColor = `var(--${name})`; // an outline that there is not
+  return getComputedStyle(live).outlineColor;
+}
 const font = (size) => size + "px " + getComputedStyle(document.body).fontFamily;
 
 function say(text, state) {

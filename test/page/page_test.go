@@ -82,7 +82,7 @@ func TestPageShowsTheLatestState(t *testing.T) {
 		"reports/0/":              `<a class="json" href="/reports/0/1">`,
 		"reports/0/2":             good,
 		"reports/2/1":             good,
-		"page.css":                "prefers-color-scheme: dark",
+		"page.css":                "light-dark(",
 		"page.js":                 "EventSource",
 		"uplot/uPlot.iife.min.js": "uPlot (v1.6.32)",
 		"favicon.ico":             "<svg",
