@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -37,176 +38,160 @@ func TestBuilds(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := tree(t, p.Path("buildpacks"))
-	stage := ""
-
-	t.Run("first", func(t *testing.T) {
-		log := p.build(t, nil, first...)
-		contains(t, log, "-----> Preparing Go runtime metrics",
-			"       The Go buildpack after this one will link the metrics agent into every binary of the app.",
-			"GOFLAGS=-toolexec="+p.Path("buildpacks/hmetrics_go-metrics")+"/")
-		p.reports(t, "web", "worker")
-		stage = p.stage(t)
-
-		// The lifecycle takes the agent's SBOM as one of the layer.
-		want, err := os.ReadFile("../../agent/sbom.cdx.json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(p.Path("layers/sbom/build/hmetrics_go-metrics/go-metrics/sbom.cdx.json"))
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("the layer's SBOM is not agent/sbom.cdx.json: %v", err)
-		}
-	})
-
-	t.Run("again", func(t *testing.T) {
-		q := p
-		injector := ""
-		q.Restored = func() error {
-			found, err := filepath.Glob(filepath.Join(stage, "inject-*"))
-			if err == nil && len(found) == 1 {
-				injector = found[0]
-				// What the build compiles again, it puts in the place of this.
-				err = os.Link(injector, p.Path("injector"))
+	both := []string{"web", "worker"}
+	var stage string
+	for _, build := range []struct {
+		name     string
+		config   map[string]string
+		order    []string
+		restored func() error // called when the cache has been restored
+		says     []string
+		reports  []string // these programs do, and the others have not got the agent
+		check    func(t *testing.T, log string)
+	}{
+		{
+			name: "first", order: first, reports: both,
+			says: []string{"-----> Preparing Go runtime metrics",
+				"       The Go buildpack after this one will link the metrics agent into every binary of the app.",
+				"GOFLAGS=-toolexec=" + p.Path("buildpacks/hmetrics_go-metrics") + "/"},
+			check: func(t *testing.T, log string) {
+				stage = p.stage(t)
+				// The lifecycle takes the agent's SBOM as one of the layer.
+				same(t, p.Path("layers/sbom/build/hmetrics_go-metrics/go-metrics/sbom.cdx.json"), "../../agent/sbom.cdx.json")
+			},
+		},
+		{
+			name: "again", order: first, reports: both,
+			says: []string{`Restoring data for "hmetrics/go-metrics:go-metrics" from cache`},
+			// What the build compiles again, it puts in the place of this.
+			restored: func() error { return os.Link(p.injector(t), p.Path("injector")) },
+			check: func(t *testing.T, log string) {
+				if got := p.stage(t); got != stage {
+					t.Errorf("the stage has moved from %s to %s", stage, got)
+				}
+				a, errA := os.Stat(p.Path("injector"))
+				b, errB := os.Stat(p.injector(t))
+				if errA != nil || errB != nil || !os.SameFile(a, b) {
+					t.Errorf("the injector that the cache restored was not used: %v, %v", errA, errB)
+				}
+			},
+		},
+		{
+			name: "HMETRICS_PACKAGES", config: map[string]string{"HMETRICS_PACKAGES": "./cmd/web"}, order: first, reports: []string{"web"},
+			says: []string{"will link the metrics agent into ./cmd/web."},
+		},
+		{
+			name: "HMETRICS_INJECT=off", config: map[string]string{"HMETRICS_INJECT": "off"}, order: first,
+			says: []string{"       HMETRICS_INJECT is off: the app is built without the metrics agent.", "GOFLAGS=\n"},
+		},
+		{
+			name: "GOFLAGS, first", config: map[string]string{"GOFLAGS": "-ldflags=-s"}, order: first,
+			says: []string{" !     The metrics agent will not be linked: your GOFLAGS takes the place of what this buildpack hands on",
+				" Put it after heroku/go in project.toml", "GOFLAGS=-ldflags=-s\n"},
+		},
+		{
+			name: "GOFLAGS, last", config: map[string]string{"GOFLAGS": "-ldflags=-s"}, order: last, reports: both,
+			says: []string{"       Programs that got the metrics agent: 2, in "},
+			check: func(t *testing.T, log string) {
+				if strings.Contains(log, "before heroku/go in project.toml") {
+					t.Error("the log proposes an order in which GOFLAGS takes the agent away")
+				}
+				f, err := elf.Open(p.program("web"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				if f.Section(".symtab") != nil {
+					t.Error("GOFLAGS has -ldflags=-s, and web has a symbol table")
+				}
+			},
+		},
+		{
+			name: "last", order: last, reports: both,
+			says: []string{"       Programs that got the metrics agent: 2, in ",
+				"       Each program was built twice. To have it built once, let this buildpack come before heroku/go in project.toml."},
+			check: func(t *testing.T, log string) {
+				info, err := buildinfo.ReadFile(p.program("web"))
+				if err != nil || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-tags", Value: "heroku"}) {
+					t.Errorf("web is rebuilt without heroku/go's -tags: %v %v", info, err)
+				}
+			},
+		},
+		{name: "last, again", order: last, reports: both, says: []string{"       Programs that got the metrics agent: 2, in "}},
+		{
+			// Whatever the cache brings, nothing in it is followed or handed on.
+			name: "garbage", order: first, reports: both,
+			restored: func() error {
+				layer := p.Layer(ours, "go-metrics")
+				if err := os.RemoveAll(layer); err != nil {
+					return err
+				}
+				return errors.Join(
+					os.MkdirAll(p.Path("mine", "project"), 0o777),
+					os.MkdirAll(filepath.Join(layer, "bin"), 0o777),
+					os.MkdirAll(filepath.Join(layer, "env"), 0o777),
+					os.Symlink(p.Path("mine"), filepath.Join(layer, "stages")),
+					os.WriteFile(filepath.Join(layer, "bin", "go"), []byte("#!/bin/sh\necho garbage; exit 1\n"), 0o777),
+					os.WriteFile(filepath.Join(layer, "env", "GOFLAGS"), []byte("-garbage"), 0o666),
+					os.WriteFile(layer+".toml", []byte("garbage"), 0o666))
+			},
+			check: func(t *testing.T, log string) {
+				if strings.Contains(log, "garbage") {
+					t.Errorf("what the cache held reached the build\n%s", log)
+				}
+				if _, err := os.Stat(p.Path("mine", "project")); err != nil {
+					t.Errorf("a link in the cached layer was followed: %v", err)
+				}
+			},
+		},
+		{
+			// Config vars reach the Go buildpack as they are. None is run, or written to.
+			name: "hostile", config: map[string]string{"HMETRICS_INJECT": "$(touch " + p.Path("touched") + ")\n'\""}, order: first, reports: both,
+			says: []string{" !     HMETRICS_INJECT is '$(touch "},
+			check: func(t *testing.T, log string) {
+				if _, err := os.Stat(p.Path("touched")); err == nil {
+					t.Error("a config var was run, or taken for the name of a file")
+				}
+			},
+		},
+		{
+			// A layer that other versions left is replaced, and keeps one stage.
+			name: "another version", order: first, reports: both,
+			restored: func() error {
+				old := filepath.Join(filepath.Dir(stage), "0123456789abcdef0123")
+				return errors.Join(os.Rename(stage, old), os.WriteFile(filepath.Join(old, "src", "go.mod"), []byte("module old\n"), 0o666))
+			},
+			check: func(t *testing.T, log string) {
+				if got := p.stage(t); got != stage {
+					t.Errorf("the stage is %s, not %s", got, stage)
+				}
+			},
+		},
+	} {
+		t.Run(build.name, func(t *testing.T) {
+			q := p
+			q.Restored = build.restored
+			log := q.build(t, build.config, build.order...)
+			contains(t, log, build.says...)
+			p.reports(t, build.reports...)
+			for _, name := range both {
+				if content, err := os.ReadFile(p.program(name)); err != nil || bytes.Contains(content, []byte("hmetrics.injected/agent/onload")) != slices.Contains(build.reports, name) {
+					t.Errorf("%s has got the agent, or not, though it should: %v", name, err)
+				}
 			}
-			return err
-		}
-		log := q.build(t, nil, first...)
-		contains(t, log, `Restoring data for "hmetrics/go-metrics:go-metrics" from cache`)
-		p.reports(t, "web", "worker")
-		if got := p.stage(t); got != stage {
-			t.Errorf("the stage has moved from %s to %s", stage, got)
-		}
-		a, errA := os.Stat(p.Path("injector"))
-		b, errB := os.Stat(injector)
-		if errA != nil || errB != nil || !os.SameFile(a, b) {
-			t.Errorf("the injector that the cache restored was not used: %v, %v", errA, errB)
-		}
-	})
+			if build.check != nil {
+				build.check(t, log)
+			}
+		})
+	}
 
-	t.Run("HMETRICS_PACKAGES", func(t *testing.T) {
-		log := p.build(t, map[string]string{"HMETRICS_PACKAGES": "./cmd/web"}, first...)
-		contains(t, log, "will link the metrics agent into ./cmd/web.")
-		p.reports(t, "web")
-		p.plain(t, "worker")
-	})
-
-	t.Run("HMETRICS_INJECT=off", func(t *testing.T) {
-		log := p.build(t, map[string]string{"HMETRICS_INJECT": "off"}, first...)
-		contains(t, log, "       HMETRICS_INJECT is off: the app is built without the metrics agent.", "GOFLAGS=\n")
-		p.plain(t, "web", "worker")
-	})
-
-	goflags := map[string]string{"GOFLAGS": "-ldflags=-s"}
-	t.Run("GOFLAGS, first", func(t *testing.T) {
-		log := p.build(t, goflags, first...)
-		contains(t, log, " !     The metrics agent will not be linked: your GOFLAGS takes the place of what this buildpack hands on",
-			" Put it after heroku/go in project.toml", "GOFLAGS=-ldflags=-s\n")
-		p.plain(t, "web", "worker")
-	})
 	t.Run("GOFLAGS, first, HMETRICS_INJECT=require", func(t *testing.T) {
-		config := maps.Clone(goflags)
-		config["HMETRICS_INJECT"] = "require"
-		log, err := p.try(config, first...)
+		log, err := p.try(map[string]string{"GOFLAGS": "-ldflags=-s", "HMETRICS_INJECT": "require"}, first...)
 		if err == nil {
 			t.Fatalf("the build has not failed\n%s", log)
 		}
 		contains(t, log, " !     HMETRICS_INJECT is require, so the build stops here.")
 	})
-	t.Run("GOFLAGS, last", func(t *testing.T) {
-		log := p.build(t, goflags, last...)
-		contains(t, log, "       Programs that got the metrics agent: 2, in ")
-		if strings.Contains(log, "before heroku/go in project.toml") {
-			t.Error("the log proposes an order in which GOFLAGS takes the agent away")
-		}
-		p.reports(t, "web", "worker")
-		f, err := elf.Open(p.program("web"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if f.Section(".symtab") != nil {
-			t.Error("GOFLAGS has -ldflags=-s, and web has a symbol table")
-		}
-	})
-
-	t.Run("last", func(t *testing.T) {
-		log := p.build(t, nil, last...)
-		contains(t, log, "       Programs that got the metrics agent: 2, in ",
-			"       Each program was built twice. To have it built once, let this buildpack come before heroku/go in project.toml.")
-		p.reports(t, "web", "worker")
-		info, err := buildinfo.ReadFile(p.program("web"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var tags string
-		for _, s := range info.Settings {
-			if s.Key == "-tags" {
-				tags = s.Value
-			}
-		}
-		if tags != "heroku" {
-			t.Errorf("web is rebuilt with -tags=%s, not with heroku/go's", tags)
-		}
-	})
-	t.Run("last, again", func(t *testing.T) {
-		contains(t, p.build(t, nil, last...), "       Programs that got the metrics agent: 2, in ")
-		p.reports(t, "web", "worker")
-	})
-
-	// Whatever the cache brings, nothing in it is followed or handed on.
-	t.Run("garbage", func(t *testing.T) {
-		q := p
-		mine := p.Path("mine")
-		q.Restored = func() error {
-			layer := p.Layer(ours, "go-metrics")
-			if err := os.RemoveAll(layer); err != nil {
-				return err
-			}
-			return errors.Join(
-				os.MkdirAll(filepath.Join(mine, "project"), 0o777),
-				os.MkdirAll(filepath.Join(layer, "bin"), 0o777),
-				os.MkdirAll(filepath.Join(layer, "env"), 0o777),
-				os.Symlink(mine, filepath.Join(layer, "stages")),
-				os.WriteFile(filepath.Join(layer, "bin", "go"), []byte("#!/bin/sh\necho garbage; exit 1\n"), 0o777),
-				os.WriteFile(filepath.Join(layer, "env", "GOFLAGS"), []byte("-garbage"), 0o666),
-				os.WriteFile(layer+".toml", []byte("garbage"), 0o666))
-		}
-		log := q.build(t, nil, first...)
-		p.reports(t, "web", "worker")
-		if strings.Contains(log, "garbage") {
-			t.Errorf("what the cache held reached the build\n%s", log)
-		}
-		if _, err := os.Stat(filepath.Join(mine, "project")); err != nil {
-			t.Errorf("a link in the cached layer was followed: %v", err)
-		}
-	})
-
-	// Config vars reach the Go buildpack as they are. None is run, or written to.
-	t.Run("hostile", func(t *testing.T) {
-		log := p.build(t, map[string]string{
-			"HMETRICS_INJECT": "$(touch " + p.Path("touched") + ")\n'\"",
-		}, first...)
-		contains(t, log, " !     HMETRICS_INJECT is '$(touch ")
-		p.reports(t, "web", "worker")
-		if _, err := os.Stat(p.Path("touched")); err == nil {
-			t.Error("a config var was run, or taken for the name of a file")
-		}
-	})
-
-	// A layer that other versions left is replaced, and keeps one stage.
-	t.Run("another version", func(t *testing.T) {
-		q := p
-		q.Restored = func() error {
-			old := filepath.Join(filepath.Dir(stage), "0123456789abcdef0123")
-			return errors.Join(os.Rename(stage, old), os.WriteFile(filepath.Join(old, "src", "go.mod"), []byte("module old\n"), 0o666))
-		}
-		q.build(t, nil, first...)
-		p.reports(t, "web")
-		if got := p.stage(t); got != stage {
-			t.Errorf("the stage is %s, not %s", got, stage)
-		}
-	})
-
 	// Before Platform API 0.12 there were no targets.
 	t.Run("Platform API 0.10", func(t *testing.T) {
 		q := p
@@ -214,7 +199,6 @@ func TestBuilds(t *testing.T) {
 		q.build(t, nil, first...)
 		p.reports(t, "web")
 	})
-
 	if after := tree(t, p.Path("buildpacks")); !maps.Equal(before, after) {
 		t.Errorf("the buildpacks' directories have changed:\n%v\n%v", before, after)
 	}
@@ -277,17 +261,14 @@ func newPlatform(t *testing.T) testPlatform {
 	t.Helper()
 	p := testPlatform{Platform{Dir: t.TempDir(), API: "0.14", Distro: "unknown"}}
 	t.Cleanup(func() { removeAll(p.Dir) })
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	env, err := exec.Command("go", "env", "GOROOT", "GOPROXY").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	goproxy, err := exec.Command("go", "env", "GOPROXY").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	goroot, goproxy, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
 	made := p.Path("package.tgz")
 	pack := exec.Command("../../bin/package", made)
-	pack.Env = append(os.Environ(), "GOPROXY="+strings.TrimSpace(string(goproxy)))
+	pack.Env = append(os.Environ(), "GOPROXY="+goproxy)
 	if out, err := pack.CombinedOutput(); err != nil {
 		t.Fatalf("bin/package: %v\n%s", err, out)
 	}
@@ -304,7 +285,7 @@ func newPlatform(t *testing.T) testPlatform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "goroot"), goroot, 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "goroot"), []byte(goroot), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	// All that a build container has of this machine.
@@ -345,6 +326,16 @@ func (p testPlatform) stage(t *testing.T) string {
 	return found[0]
 }
 
+// injector returns the command inject that a build has left in the stage.
+func (p testPlatform) injector(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(p.stage(t), "inject-*"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the stage holds %d injectors: %v", len(found), found)
+	}
+	return found[0]
+}
+
 // reports runs programs until each has sent a report.
 func (p testPlatform) reports(t *testing.T, names ...string) {
 	t.Helper()
@@ -377,17 +368,12 @@ func (p testPlatform) reports(t *testing.T, names ...string) {
 	}
 }
 
-// plain checks that programs are there and have not got the agent.
-func (p testPlatform) plain(t *testing.T, names ...string) {
+func same(t *testing.T, file, other string) {
 	t.Helper()
-	for _, name := range names {
-		b, err := os.ReadFile(p.program(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(b, []byte("hmetrics.injected/agent/onload")) {
-			t.Errorf("%s has got the agent", name)
-		}
+	a, errA := os.ReadFile(file)
+	b, errB := os.ReadFile(other)
+	if errA != nil || errB != nil || !bytes.Equal(a, b) {
+		t.Errorf("%s is not %s: %v, %v", file, other, errA, errB)
 	}
 }
 

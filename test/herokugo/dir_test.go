@@ -15,13 +15,9 @@ import (
 func buildpack(t *testing.T, scripts map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o777); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(dir, "README"), "")
 	for name, script := range scripts {
-		if err := os.WriteFile(filepath.Join(dir, "bin", name), []byte("#!/usr/bin/env bash\n"+script), 0o777); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, "bin", name), "#!/usr/bin/env bash\n"+script)
 	}
 	return dir
 }
@@ -64,9 +60,7 @@ EOF
 		"release": `echo "release $#" >&2; echo '--- {}'`,
 	})
 	second := buildpack(t, map[string]string{"detect": `echo Second`, "compile": show})
-	if err := os.WriteFile(filepath.Join(second, "export"), []byte("export STALE=1\n"), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(second, "export"), "export STALE=1\n")
 	var log bytes.Buffer
 	b := newBuild(t, &log)
 	tmp := t.TempDir()
@@ -77,13 +71,13 @@ EOF
 	flags, _ := Getenv(b.Environ, "GOFLAGS")
 	want := `-----> First app detected
 compile 3 arguments, app app dir, GOFLAGS <-first>, MULTI <>
-bin 
+README bin 
 release 1
 sourcing
 -----> Second app detected
 compile 3 arguments, app app dir, GOFLAGS <` + flags + `>, MULTI <a
 b>
-bin 
+README bin 
 `
 	diff(t, "log", log.String(), want)
 	if !one.Exported || two.Exported {

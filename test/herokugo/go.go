@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -34,23 +36,9 @@ type Go struct {
 
 // configVars are the config vars that replace what the environment has. No other
 // reaches the build.
-var configVars = [...]string{
-	"CGO_CFLAGS",
-	"CGO_CPPFLAGS",
-	"CGO_CXXFLAGS",
-	"CGO_LDFLAGS",
-	"GO_LINKER_SYMBOL",
-	"GO_LINKER_VALUE",
-	"GOFLAGS",
-	"GOPROXY",
-	"GOPRIVATE",
-	"GONOPROXY",
-	"GOVERSION",
-	"GO_INSTALL_PACKAGE_SPEC",
-	"GO_INSTALL_TOOLS_IN_IMAGE",
-	"GO_SETUP_GOPATH_FOR_MODULE_CACHE",
-	"GO_TEST_SKIP_BENCHMARK",
-}
+var configVars = strings.Fields(`CGO_CFLAGS CGO_CPPFLAGS CGO_CXXFLAGS CGO_LDFLAGS GO_LINKER_SYMBOL GO_LINKER_VALUE
+	GOFLAGS GOPROXY GOPRIVATE GONOPROXY GOVERSION GO_INSTALL_PACKAGE_SPEC GO_INSTALL_TOOLS_IN_IMAGE
+	GO_SETUP_GOPATH_FOR_MODULE_CACHE GO_TEST_SKIP_BENCHMARK`)
 
 // Detect wants a go.mod in the app's root.
 func (g *Go) Detect(_ context.Context, b *Build) (string, error) {
@@ -83,57 +71,15 @@ type goBuild struct {
 }
 
 func (c *goBuild) compile() error {
-	if err := os.MkdirAll(c.cache, 0o777); err != nil {
-		return err
-	}
 	bin := filepath.Join(c.App, "bin")
 	before, err := digests(bin)
 	if err != nil {
 		return err
 	}
-	if err := c.loadConfigVars(); err != nil {
-		return err
-	}
-	mod, err := readGoMod(filepath.Join(c.App, "go.mod"))
+	mod, err := c.configure(bin)
 	if err != nil {
 		return err
 	}
-	c.step("Detected go modules via go.mod")
-	c.step("Detected Module Name: " + mod.name)
-	asked := c.get("GOVERSION")
-	if asked != "" {
-		c.warn("GOVERSION is set to " + asked + ", whatever go.mod says.")
-		asked = release(asked)
-	} else if asked = mod.version; asked == "" {
-		c.warn("go.mod names no Go version.")
-	}
-
-	c.flags = []string{"-tags", "heroku"}
-	if symbol, value := c.get("GO_LINKER_SYMBOL"), c.get("GO_LINKER_VALUE"); symbol != "" && value != "" {
-		c.flags = append(c.flags, "-ldflags", "-X "+symbol+"="+value)
-	}
-	if info, err := os.Stat(bin); err == nil && !info.IsDir() {
-		return fmt.Errorf("%s is in the way: it is not a directory", bin)
-	}
-	if err := c.ensureGo(asked); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(bin, 0o777); err != nil {
-		return err
-	}
-	gopath := filepath.Join(c.cache, "go-path")
-	if c.get("GO_SETUP_GOPATH_FOR_MODULE_CACHE") == "true" {
-		gopath = filepath.Join(c.App, ".heroku", "go-path")
-		if err := os.MkdirAll(gopath, 0o777); err != nil {
-			return err
-		}
-	}
-	c.set("GOBIN", bin)
-	c.set("GOPATH", gopath)
-	if isDir(filepath.Join(c.App, "vendor")) && isNotEmpty(filepath.Join(c.App, "go.sum")) {
-		c.flags = append(c.flags, "-mod=vendor")
-	}
-
 	pkgs, err := c.packages(mod)
 	if err != nil {
 		return err
@@ -154,16 +100,61 @@ func (c *goBuild) compile() error {
 		return err
 	}
 	c.step("Installed the following binaries:")
-	for _, f := range after {
-		if !f.in(before) {
-			c.installed = append(c.installed, f.name)
-			c.detail("./bin/" + f.name)
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if sum, ok := before[name]; !ok || sum != after[name] {
+			c.installed = append(c.installed, name)
+			c.detail("./bin/" + name)
 		}
 	}
 	if err := c.procfile(); err != nil {
 		return err
 	}
 	return c.finish(mod)
+}
+
+// configure reads go.mod and the config vars, and prepares Go, the environment and
+// flags of go commands, and the directory bin.
+func (c *goBuild) configure(bin string) (goMod, error) {
+	if err := os.MkdirAll(c.cache, 0o777); err != nil {
+		return goMod{}, err
+	}
+	if err := c.loadConfigVars(); err != nil {
+		return goMod{}, err
+	}
+	mod, err := readGoMod(filepath.Join(c.App, "go.mod"))
+	if err != nil {
+		return mod, err
+	}
+	c.step("Detected go modules via go.mod")
+	c.step("Detected Module Name: " + mod.name)
+	asked := c.get("GOVERSION")
+	if asked != "" {
+		c.warn("GOVERSION is set to " + asked + ", whatever go.mod says.")
+		asked = release(asked)
+	} else if asked = mod.version; asked == "" {
+		c.warn("go.mod names no Go version.")
+	}
+
+	c.flags = []string{"-tags", "heroku"}
+	if symbol, value := c.get("GO_LINKER_SYMBOL"), c.get("GO_LINKER_VALUE"); symbol != "" && value != "" {
+		c.flags = append(c.flags, "-ldflags", "-X "+symbol+"="+value)
+	}
+	if err := c.ensureGo(asked); err != nil {
+		return mod, err
+	}
+	gopath := filepath.Join(c.cache, "go-path")
+	if c.get("GO_SETUP_GOPATH_FOR_MODULE_CACHE") == "true" {
+		gopath = filepath.Join(c.App, ".heroku", "go-path")
+		if err := os.MkdirAll(gopath, 0o777); err != nil {
+			return mod, err
+		}
+	}
+	c.set("GOBIN", bin)
+	c.set("GOPATH", gopath)
+	if isDir(filepath.Join(c.App, "vendor")) && isNotEmpty(filepath.Join(c.App, "go.sum")) {
+		c.flags = append(c.flags, "-mod=vendor")
+	}
+	return mod, os.MkdirAll(bin, 0o777)
 }
 
 // loadConfigVars puts the config vars that heroku/go knows into the environment.
@@ -203,15 +194,12 @@ func (c *goBuild) ensureGo(asked string) error {
 	fresh := !isDir(goroot)
 	if fresh {
 		c.step("New Go Version, clearing old cache")
-		old, err := os.ReadDir(c.cache)
+		old, err := filepath.Glob(filepath.Join(c.cache, "[^.]*"))
 		if err != nil {
 			return err
 		}
-		for _, e := range old {
-			if strings.HasPrefix(e.Name(), ".") {
-				continue
-			}
-			if err := RemoveAll(filepath.Join(c.cache, e.Name())); err != nil {
+		for _, path := range old {
+			if err := RemoveAll(path); err != nil {
 				return err
 			}
 		}
@@ -222,17 +210,15 @@ func (c *goBuild) ensureGo(asked string) error {
 	if asked != "" && asked != version && !strings.HasPrefix(version, asked+".") {
 		c.detail("The app asks for " + asked + "; the Go of this machine builds it.")
 	}
-	if info, err := os.Lstat(goroot); err != nil || info.Mode()&fs.ModeSymlink != 0 {
-		// Another GOROOT of the same release takes the place of the last one.
-		if err := os.MkdirAll(filepath.Dir(goroot), 0o777); err != nil {
-			return err
-		}
-		if err := os.Remove(goroot); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := os.Symlink(c.root, goroot); err != nil {
-			return err
-		}
+	// Another GOROOT of the same release takes the place of the last one.
+	if err := os.MkdirAll(filepath.Dir(goroot), 0o777); err != nil {
+		return err
+	}
+	if err := os.Remove(goroot); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(c.root, goroot); err != nil {
+		return err
 	}
 	c.set("GOROOT", goroot)
 	c.set("PATH", filepath.Join(goroot, "bin")+":"+c.get("PATH"))
@@ -302,34 +288,9 @@ func (c *goBuild) hook(name string) error {
 
 func (c *goBuild) install(pkgs string) error {
 	c.step("Running: go install -v " + strings.Join(c.flags, " ") + " " + pkgs)
-	args := append([]string{"install", "-v"}, c.flags...)
-	for _, word := range strings.Fields(pkgs) {
-		args = append(args, c.expand(word)...)
-	}
-	return c.command(indent(c.Stdout), "go", args...)
-}
-
-// expand does to a word what a shell's pathname expansion does in the app's root.
-func (c *goBuild) expand(word string) []string {
-	pattern := strings.TrimPrefix(word, "./")
-	if !strings.ContainsAny(pattern, "*?[") {
-		return []string{word}
-	}
-	found, err := fs.Glob(os.DirFS(c.App), pattern)
-	if err != nil {
-		return []string{word}
-	}
-	var words []string
-	for _, name := range found {
-		if strings.HasPrefix(path.Base(name), ".") && !strings.HasPrefix(path.Base(pattern), ".") {
-			continue // a wildcard does not match hidden files
-		}
-		words = append(words, strings.TrimSuffix(word, pattern)+name)
-	}
-	if len(words) == 0 {
-		return []string{word}
-	}
-	return words
+	// A shell, because what a user asks for may be patterns of file names.
+	args := append([]string{"-c", `pkgs=$0; exec go install -v "$@" $pkgs`, pkgs}, c.flags...)
+	return c.command(indent(c.Stdout), "bash", args...)
 }
 
 // procfile makes a Procfile for an app that has none.
@@ -363,28 +324,27 @@ func (c *goBuild) procfile() error {
 
 // finish leaves what the app needs in its dyno, and the note of what was built.
 func (c *goBuild) finish(mod goMod) error {
-	profile := filepath.Join(c.App, ".profile.d")
-	meta := filepath.Join(c.App, ".heroku", "go")
-	for _, dir := range []string{profile, meta} {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return err
-		}
-	}
-	if err := os.WriteFile(filepath.Join(profile, "go.sh"), []byte("PATH=$PATH:$HOME/bin\n"), 0o666); err != nil {
-		return err
+	files := map[string]string{
+		".profile.d/go.sh": "PATH=$PATH:$HOME/bin\n",
+		".heroku/go/.meta": "TOOL=gomodules\nNAME=" + mod.name + "\n",
 	}
 	if c.get("GO_INSTALL_TOOLS_IN_IMAGE") == "true" {
 		c.step("Copying go tool chain to $GOROOT=$HOME/.heroku/go")
-		if err := c.command(c.Stdout, "bash", "-c", `cp -a "$GOROOT"/* .heroku/go`); err != nil {
+		if err := c.command(c.Stdout, "bash", "-c", `mkdir -p .heroku/go && cp -a "$GOROOT"/* .heroku/go`); err != nil {
 			return err
 		}
-		const script = "export GOROOT=$HOME/.heroku/go\nPATH=$PATH:$GOROOT/bin\n"
-		if err := os.WriteFile(filepath.Join(profile, "goroot.sh"), []byte(script), 0o666); err != nil {
+		files[".profile.d/goroot.sh"] = "export GOROOT=$HOME/.heroku/go\nPATH=$PATH:$GOROOT/bin\n"
+	}
+	for name, content := range files {
+		file := filepath.Join(c.App, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(content), 0o666); err != nil {
 			return err
 		}
 	}
-	note := "TOOL=gomodules\nNAME=" + mod.name + "\n"
-	return os.WriteFile(filepath.Join(meta, ".meta"), []byte(note), 0o666)
+	return nil
 }
 
 // command runs a program in the app's directory, its output to log.
@@ -479,51 +439,24 @@ func goVersion(root string) (string, error) {
 	return words[0], nil
 }
 
-// A digest identifies a file's content.
-type digest struct {
-	name string
-	sum  [sha256.Size]byte
-}
-
-func (d digest) in(list []digest) bool {
-	for _, other := range list {
-		if d == other {
-			return true
-		}
-	}
-	return false
-}
-
-// digests returns one for each visible file in dir, sorted by name.
-func digests(dir string) ([]digest, error) {
-	entries, err := os.ReadDir(dir)
+// digests returns a hash of the content of each visible file in dir, by name.
+func digests(dir string) (map[string][sha256.Size]byte, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "[^.]*"))
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || !isDir(dir) {
-			return nil, nil
-		}
 		return nil, err
 	}
-	var list []digest
-	for _, e := range entries {
-		file := filepath.Join(dir, e.Name())
-		if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() || strings.HasPrefix(e.Name(), ".") {
+	sums := map[string][sha256.Size]byte{}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		f, err := os.Open(file)
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		h := sha256.New()
-		_, err = io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-		d := digest{name: e.Name()}
-		h.Sum(d.sum[:0])
-		list = append(list, d)
+		sums[filepath.Base(file)] = sha256.Sum256(content)
 	}
-	return list, nil
+	return sums, nil
 }
 
 func isDir(name string) bool {

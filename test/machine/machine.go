@@ -12,8 +12,6 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 )
 
 // Checkout returns the root of the buildpack's checkout: of the one in dir, or if
@@ -51,15 +49,22 @@ func isCheckout(dir string) bool {
 	return err == nil
 }
 
-// CopyBuildpack copies what a platform has of the checkout root to dir, and the
-// files and directories more, named from the root.
-func CopyBuildpack(dir, root string, more ...string) error {
-	var parts []string
-	for _, part := range append([]string{"bin", "agent", "inject", "go.mod", "go.sum", "buildpack.toml"}, more...) {
-		parts = append(parts, filepath.Join(root, part))
+// CopyBuildpack copies what a platform has of the checkout root to dir. It opens files
+// by names that begin with root as it is.
+func CopyBuildpack(dir, root string) error {
+	for _, part := range []string{"bin", "agent", "inject"} {
+		if err := os.CopyFS(filepath.Join(dir, part), os.DirFS(root+"/"+part)); err != nil {
+			return fmt.Errorf("copying the buildpack: %w", err)
+		}
 	}
-	if _, err := herokugo.CopyTree(dir, root, parts...); err != nil {
-		return fmt.Errorf("copying the buildpack: %w", err)
+	for _, name := range []string{"go.mod", "go.sum", "buildpack.toml"} {
+		content, err := os.ReadFile(root + "/" + name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), content, 0o666)
+		}
+		if err != nil {
+			return fmt.Errorf("copying the buildpack: %w", err)
+		}
 	}
 	return nil
 }

@@ -182,12 +182,6 @@ func cmdSocket(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("printf", "%s", string(out)))
 }
 
-// environ returns the scenario's environment variables.
-func environ(ts *testscript.TestScript) []string {
-	ts.Check(ts.Exec("env", "-0"))
-	return strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
-}
-
 // times returns the N of a command NAME N COMMAND [ARG...].
 func times(ts *testscript.TestScript, neg bool, name string, args []string) (n int) {
 	if len(args) > 1 {

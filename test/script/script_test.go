@@ -4,12 +4,15 @@
 //
 // Its directories are those of a platform: $BUILDPACK is a copy of this
 // repository's buildpack, $APP an app's sources, $CACHE_DIR and $ENV_DIR what
-// bin/compile is given. $APPS names the directory test/apps.
+// bin/compile is given. $APPS names the directory test/apps. A scenario that is not
+// about $CACHE_DIR sets it to $SHARED_CACHE, where the agent has been compiled.
 package script
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,6 +21,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,15 +51,24 @@ func TestScripts(t *testing.T) {
 
 // params are what all scenarios have in common.
 func params(t *testing.T) testscript.Params {
-	root, err := filepath.Abs("../..")
+	module, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
+	// go test knows of a test which files below its module it has opened, and runs it
+	// again when they change. By this name, which is not cleaned, all of the checkout
+	// are.
+	root := module + "/.."
 	// Scenarios share the caches of the go command that runs the tests.
 	environ, values, err := machine.Environ(context.Background(), "GOCACHE")
 	if err != nil {
 		t.Fatal(err)
 	}
+	cache, err := os.MkdirTemp("", "script.cache")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { herokugo.RemoveAll(cache) })
 	tools := t.TempDir()
 	if err := buildInject(tools, root); err != nil {
 		t.Fatal(err)
@@ -74,6 +87,7 @@ func params(t *testing.T) testscript.Params {
 			env.Setenv("APP", filepath.Join(env.WorkDir, "app"))
 			env.Setenv("APPS", filepath.Join(root, "test", "apps"))
 			env.Setenv("CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
+			env.Setenv("SHARED_CACHE", cache)
 			env.Setenv("ENV_DIR", filepath.Join(env.WorkDir, "env"))
 			env.Setenv("PATH", tools+":"+env.Getenv("PATH"))
 			env.Setenv("GOBIN", filepath.Join(env.WorkDir, "bin"))
@@ -86,10 +100,15 @@ func params(t *testing.T) testscript.Params {
 				return os.Getenv("HMETRICS_TEST_"+strings.ToUpper(cond)) == "1", nil
 			case "mount": // whether this test may mount file systems
 				return exec.Command("unshare", "--mount", "true").Run() == nil, nil
+			case "asan":
+				return exec.Command("sh", "-c", "echo 'int main(){return 0;}' | gcc -fsanitize=address -x c -o /dev/null -").Run() == nil, nil
+			case "v3":
+				return exec.Command("sh", "-c", "grep -qw avx2 /proc/cpuinfo && grep -qw bmi2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo").Run() == nil, nil
 			}
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"app":       cmdApp,
 			"buildpack": cmdBuildpack,
 			"config":    cmdConfig,
 			"dyno":      cmdDyno,
@@ -101,6 +120,22 @@ func params(t *testing.T) testscript.Params {
 	}
 }
 
+// app NAME puts an app of $APPS in the place of the one in $APP.
+func cmdApp(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: app NAME")
+	}
+	if _, err := os.Stat(filepath.Join(ts.Getenv("APP"), "go.mod")); err == nil {
+		// Not the directory itself: a scenario may work in it.
+		old, err := filepath.Glob(filepath.Join(ts.Getenv("APP"), "*"))
+		ts.Check(err)
+		for _, path := range old {
+			ts.Check(os.RemoveAll(path))
+		}
+	}
+	ts.Check(os.CopyFS(ts.Getenv("APP"), os.DirFS(filepath.Join(ts.Getenv("APPS"), args[0]))))
+}
+
 // config NAME VALUE sets a config var, a file in $ENV_DIR.
 func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -109,6 +144,10 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(ts.Getenv("ENV_DIR"), 0o777))
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("ENV_DIR"), args[0]), []byte(args[1]), 0o666))
 }
+
+// compiling is held while a bin/compile works in the shared cache: a platform runs one
+// at a time there.
+var compiling sync.Mutex
 
 // exported are the variables that bin/compile hands on.
 var exported = []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT"}
@@ -125,6 +164,10 @@ func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv("SCENARIO_GOFLAGS", ts.Getenv("GOFLAGS"))
 	ts.Check(os.MkdirAll(ts.Getenv("CACHE_DIR"), 0o777))
+	if ts.Getenv("CACHE_DIR") == ts.Getenv("SHARED_CACHE") {
+		compiling.Lock()
+		defer compiling.Unlock()
+	}
 	run := func(script string, args ...string) error { return ts.Exec(ts.Getenv("BUILDPACK")+script, args...) }
 	err := run("/bin/detect", ts.Getenv("APP"))
 	if err == nil {
@@ -189,43 +232,52 @@ var herokuGoEnviron = append(exported, "PATH", "HOME", "GOCACHE", "GOMODCACHE", 
 	"GOPRIVATE", "GOINSECURE", "GOENV", "GOTOOLCHAIN", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
 	"SSL_CERT_DIR", "TMPDIR", "SOURCE_VERSION")
 
-// dyno [-n REPORTS] BINARY [ARG...] runs a binary as a dyno with the labs flag
-// would, until the metrics endpoint has accepted that many reports (default 2),
-// and kills it. A refused report fails the scenario.
+// dyno [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a binary,
+// or a go command, as a dyno with the labs flag would, until the metrics endpoint has
+// accepted that many reports to Heroku (default 1) and by OTLP, and the output matches.
+// Then it is killed. A refused report fails the scenario.
 func cmdDyno(ts *testscript.TestScript, neg bool, args []string) {
-	n := 2
-	if len(args) > 2 && args[0] == "-n" {
-		if _, err := fmt.Sscan(args[1], &n); err != nil {
-			ts.Fatalf("dyno: %v", err)
-		}
-		args = args[2:]
-	}
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: dyno [-n REPORTS] BINARY [ARG...]")
+	flags := flag.NewFlagSet("dyno", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	n, exports, prints := flags.Int("n", 1, ""), flags.Int("exports", 0, ""), flags.String("prints", "", "")
+	if err := flags.Parse(args); err != nil || neg || flags.NArg() == 0 {
+		ts.Fatalf("usage: dyno [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...]")
 	}
 	srv, err := endpoint.Start(endpoint.Options{})
 	ts.Check(err)
 	defer srv.Close()
 
+	cmd := exec.Command(ts.MkAbs(flags.Arg(0)), flags.Args()[1:]...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	if flags.Arg(0) == "go" {
+		cmd.Path, cmd.Env = filepath.Join(ts.Getenv("GOROOT"), "bin", "go"), environ(ts)
+	}
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(cmd.Env, "PWD="+cmd.Dir, "PORT=0", "DYNO=web.1",
+		"HEROKU_METRICS_URL="+srv.URL("web"), "HMETRICS_INTERVAL="+ts.Getenv("HMETRICS_INTERVAL"),
+		"HMETRICS_VERBOSE="+ts.Getenv("HMETRICS_VERBOSE"))
+	if *exports > 0 {
+		cmd.Env = append(cmd.Env, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="+srv.OTLPURL("web"), "OTEL_METRIC_EXPORT_INTERVAL=1000")
+	}
+	out := &output{want: regexp.MustCompile(*prints), printed: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = out, out
+	io.WriteString(out, "") // what is to match nothing has been printed
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, ts.MkAbs(args[0]), args[1:]...)
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Env = []string{
-		"PATH=/usr/bin:/bin", "PORT=0", "DYNO=web.1",
-		"HEROKU_METRICS_URL=" + srv.URL("web"), "HMETRICS_INTERVAL=" + ts.Getenv("HMETRICS_INTERVAL"),
-		"HMETRICS_VERBOSE=" + ts.Getenv("HMETRICS_VERBOSE"),
-	}
-	start := time.Now()
-	ts.Check(cmd.Start())
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait(); cancel() }()
-	reports, err := srv.Wait(ctx, n)
-	cmd.Process.Kill()
+	go func() { ended <- herokugo.RunGroup(ctx, cmd); cancel() }()
+	_, err = srv.Wait(ctx, *n)
+	if err == nil {
+		_, err = srv.WaitExports(ctx, *exports)
+	}
+	if err == nil {
+		err = out.wait(ctx)
+	}
+	cancel()
 	exit := <-ended
 	if err != nil {
-		ts.Fatalf("dyno: %d of %d reports arrived in %v (%v)\n%s", len(srv.Reports()), n, time.Since(start), exit, out.String())
+		ts.Fatalf("dyno: %d reports and %d exports arrived in %v (%v)\n%s", len(srv.Reports()), len(srv.Exports()), time.Since(start), exit, out)
 	}
 	for _, r := range srv.Rejected() {
 		ts.Fatalf("dyno: a report was refused: %s", r.Reason)
@@ -233,7 +285,49 @@ func cmdDyno(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.Contains(out.String(), srv.URL("web")) {
 		ts.Fatalf("dyno: the output holds the endpoint's URL")
 	}
-	fmt.Fprintf(ts.Stdout(), "%d reports, first after %.0f s\n%s", len(reports), reports[0].Received.Sub(start).Seconds(), out.String())
+	if reports := srv.Reports(); len(reports) > 0 {
+		fmt.Fprintf(ts.Stdout(), "%d reports, first after %.0f s\n", len(reports), reports[0].Received.Sub(start).Seconds())
+	}
+	fmt.Fprint(ts.Stdout(), out)
+}
+
+// An output keeps what is written to it, and tells when that matches.
+type output struct {
+	mu      sync.Mutex
+	b       bytes.Buffer
+	want    *regexp.Regexp
+	printed chan struct{} // closed then
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.b.Write(p)
+	if o.want != nil && o.want.Match(o.b.Bytes()) {
+		o.want = nil
+		close(o.printed)
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+func (o *output) wait(ctx context.Context) error {
+	select {
+	case <-o.printed:
+		return nil
+	case <-ctx.Done():
+	}
+	select { // it may have ended right after
+	case <-o.printed:
+		return nil
+	default:
+		return fmt.Errorf("it did not print what it should: %w", ctx.Err())
+	}
 }
 
 // linked BINARY... looks for the agent's functions in each binary.
@@ -269,4 +363,10 @@ func cmdToolchain(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv("GOROOT", root)
 	ts.Setenv("PATH", machine.Path(root))
+}
+
+// environ returns the scenario's environment variables.
+func environ(ts *testscript.TestScript) []string {
+	ts.Check(ts.Exec("env", "-0"))
+	return strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
 }
