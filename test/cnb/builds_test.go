@@ -31,7 +31,8 @@ var (
 )
 
 // TestBuilds builds one app again and again, as its user changes config vars and
-// the order of the buildpacks. Each build has the cache that the last one left.
+// the order of the buildpacks. Each build has the cache that the last one left. The
+// function is long because it is a table of those builds.
 func TestBuilds(t *testing.T) {
 	p := newPlatform(t)
 	if err := os.CopyFS(p.Path("workspace"), os.DirFS("../apps/two")); err != nil {

@@ -60,15 +60,9 @@ func agentBOM() (*cdx.BOM, error) {
 	if err != nil {
 		return nil, err
 	}
-	// For each package of a module: its own import path, the module, and what it imports.
-	const format = `{{with .Module}}{{$.ImportPath}}|{{.Path}}|{{.Version}}|{{.Dir}}|{{join $.Imports " "}}{{end}}`
-	list := exec.Command("go", "list", "-mod=readonly", "-deps", "-f", format, "./agent/onload")
-	list.Dir = "../.."
-	// Which packages are linked must not depend on the machine of the test.
-	list.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
-	out, err := list.Output()
+	out, err := listPackages()
 	if err != nil {
-		return nil, fmt.Errorf("listing the agent's packages: %w", err)
+		return nil, err
 	}
 
 	bom := cdx.NewBOM()
@@ -116,6 +110,21 @@ func agentBOM() (*cdx.BOM, error) {
 		}
 	}
 	return bom, nil
+}
+
+// listPackages returns a line for each package of the agent that is a module's: its
+// import path, the module and its directory, and what it imports.
+func listPackages() ([]byte, error) {
+	const format = `{{with .Module}}{{$.ImportPath}}|{{.Path}}|{{.Version}}|{{.Dir}}|{{join $.Imports " "}}{{end}}`
+	list := exec.Command("go", "list", "-mod=readonly", "-deps", "-f", format, "./agent/onload")
+	list.Dir = "../.."
+	// Which packages are linked must not depend on the machine of the test.
+	list.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	out, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing the agent's packages: %w", err)
+	}
+	return out, nil
 }
 
 func component(path, version, dir, sums string) (cdx.Component, error) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 )
 
+// TestCopyTree is long because it lists what is in a tree and what is to be in its copy.
 func TestCopyTree(t *testing.T) {
 	dir := resolved(t, t.TempDir())
 	at := func(name string) string { return filepath.Join(dir, name) }

@@ -51,19 +51,21 @@ type testPlatform struct {
 	root    string // holds app, cache, env, home
 	goroot  string
 	version string
+	gocache string
 	goproxy string
 	warm    string // a build cache that has the standard library the apps use
 }
 
 func newPlatform(t *testing.T) testPlatform {
 	t.Helper()
-	out, err := exec.Command("go", "env", "GOROOT", "GOPROXY").Output()
+	out, err := exec.Command("go", "env", "GOROOT", "GOCACHE", "GOPROXY").Output()
 	if err != nil {
 		t.Fatal("go env: ", err)
 	}
 	dir := resolved(t, t.TempDir())
 	p := testPlatform{root: filepath.Join(dir, "build"), warm: filepath.Join(dir, "warm")}
-	p.goroot, p.goproxy, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
+	env := strings.Fields(string(out))
+	p.goroot, p.gocache, p.goproxy = env[0], env[1], env[2]
 	if p.version, err = goVersion(p.goroot); err != nil {
 		t.Fatal(err)
 	}
@@ -102,29 +104,16 @@ func (p testPlatform) compare(t *testing.T, file string, packs []Buildpack) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	b := &Build{
-		App: filepath.Join(p.root, "app"), Cache: filepath.Join(p.root, "cache"), Env: filepath.Join(p.root, "env"),
-		Environ: p.environ(), Stdout: &stdout, Stderr: &stderr,
-	}
-	// Laid out so that the real one finds its Go, and downloads nothing.
-	unpacked := filepath.Join(b.Cache, ".heroku", "go", p.version, "go")
-	for _, dir := range []string{b.App, b.Env, filepath.Join(p.root, "home"), filepath.Dir(unpacked)} {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink(p.goroot, unpacked); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(filepath.Join(b.Cache, ".heroku", "go", "go-build-cache"), os.DirFS(p.warm)); err != nil {
-		t.Fatal(err)
-	}
+	b := p.layOut(t, len(packs) > 1)
+	b.Stdout, b.Stderr = &stdout, &stderr
 	var wantLog string
 	wantFailed := false
 	for _, f := range ar.Files {
 		switch f.Name {
 		case "environ":
-			b.Environ = append(b.Environ, strings.Fields(string(f.Data))...)
+			if len(packs) == 1 { // heroku/go alone replaces what is in its way there
+				b.Environ = append(b.Environ, strings.Fields(string(f.Data))...)
+			}
 		case "want/log":
 			wantLog = p.expand(f.Data)
 		case "want/failed":
@@ -133,6 +122,10 @@ func (p testPlatform) compare(t *testing.T, file string, packs []Buildpack) {
 		if strings.HasPrefix(f.Name, "app/") || strings.HasPrefix(f.Name, "env/") {
 			writeFile(t, filepath.Join(p.root, f.Name), strings.ReplaceAll(string(f.Data), "$GOVERSION", p.version))
 		}
+	}
+	if _, ok := packs[0].(*Go); !ok {
+		// The real one loses its own where its "grep -q" ends before "go env" does.
+		b.Environ = append(b.Environ, "GOCACHE="+filepath.Join(b.Cache, goBuildCache))
 	}
 	if err := b.Run(context.Background(), packs...); (err != nil) != wantFailed {
 		t.Errorf("the build failed: %v, want %t\n%s", err, wantFailed, &stderr)
@@ -151,6 +144,34 @@ func (p testPlatform) compare(t *testing.T, file string, packs []Buildpack) {
 			diff(t, name, string(got), p.expand(f.Data))
 		}
 	}
+}
+
+const goBuildCache = ".heroku/go/go-build-cache"
+
+// layOut returns a build, whose directories are empty but for a cache in which the real
+// heroku/go finds its Go, so that it downloads nothing. Its build cache is that of this
+// machine, or has little more than nothing.
+func (p testPlatform) layOut(t *testing.T, shared bool) *Build {
+	b := &Build{App: filepath.Join(p.root, "app"), Cache: filepath.Join(p.root, "cache"), Env: filepath.Join(p.root, "env"), Environ: p.environ()}
+	unpacked := filepath.Join(b.Cache, ".heroku", "go", p.version, "go")
+	for _, dir := range []string{b.App, b.Env, filepath.Join(p.root, "home"), filepath.Dir(unpacked)} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(p.goroot, unpacked); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if gocache := filepath.Join(b.Cache, goBuildCache); shared {
+		err = os.Symlink(p.gocache, gocache)
+	} else {
+		err = os.CopyFS(gocache, os.DirFS(p.warm))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func holdAgent(t *testing.T, bin, log string) {

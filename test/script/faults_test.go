@@ -39,6 +39,7 @@ var faultCmds = map[string]func(*testscript.TestScript, bool, []string){
 // reason. After each, the build cache gives a build without the buildpack what
 // it gave before.
 func TestFaultScripts(t *testing.T) {
+	t.Parallel()
 	p := params(t)
 	p.Dir = "faults"
 	for name, cmd := range faultCmds {
@@ -248,60 +249,19 @@ func cmdKilled(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(emptyStage(ts.Getenv("HMETRICS_STAGE")))
 		}
 	}
-	// run reports how long the command took, and whether it was over before
-	// the time after which it is killed.
-	run := func(after time.Duration) (took time.Duration, over bool, err error) {
-		// All descendants inherit the pipe's other end. It is at its end when
-		// the last one has ended.
-		r, w, err := os.Pipe()
-		if err != nil {
-			return 0, false, err
-		}
-		defer r.Close()
-		var out bytes.Buffer
+	cmd := func() *exec.Cmd {
 		cmd := exec.Command(args[1], args[2:]...)
 		cmd.Env, cmd.Dir = env, dir
-		cmd.Stdout, cmd.Stderr = &out, &out
-		cmd.ExtraFiles = []*os.File{w}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		start := time.Now()
-		err = cmd.Start()
-		w.Close()
-		if err != nil {
-			return 0, false, err
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		kill := time.NewTimer(after)
-		defer kill.Stop()
-		select {
-		case err = <-ended:
-			over = true
-			if err != nil {
-				err = fmt.Errorf("%w\n%s", err, out.String())
-			}
-		case <-kill.C:
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-ended
-		}
-		took = time.Since(start)
-		if err == nil {
-			r.SetReadDeadline(time.Now().Add(10 * time.Second))
-			if _, rerr := r.Read(make([]byte, 1)); rerr != io.EOF {
-				err = fmt.Errorf("killed after %v, but something is still running: %w", after, rerr)
-			}
-		}
-		return took, over, err
+		return cmd
 	}
-
 	prepare(0)
-	whole, _, err := run(time.Hour)
+	whole, _, err := runUntil(cmd(), time.Hour)
 	ts.Check(err)
 	completed := 0
 	for i := 0; i < n; i++ {
 		prepare(i)
 		after := time.Duration(random.Int63n(int64(whole)))
-		_, over, err := run(after)
+		_, over, err := runUntil(cmd(), after)
 		if err != nil {
 			ts.Fatalf("run %d of %d: %v", i, n, err)
 		}
@@ -313,6 +273,50 @@ func cmdKilled(ts *testscript.TestScript, neg bool, args []string) {
 	if completed > n*3/4 {
 		ts.Fatalf("most runs were over before they could be killed")
 	}
+}
+
+// runUntil runs a command, and after that time kills it and all its descendants. It
+// reports how long it took, and whether it was over before.
+func runUntil(cmd *exec.Cmd, after time.Duration) (took time.Duration, over bool, err error) {
+	// All descendants inherit the pipe's other end. It is at its end when the last one
+	// has ended.
+	r, w, err := os.Pipe()
+	if err != nil {
+		return 0, false, err
+	}
+	defer r.Close()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	start := time.Now()
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return 0, false, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	kill := time.NewTimer(after)
+	defer kill.Stop()
+	select {
+	case err = <-ended:
+		over = true
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out.String())
+		}
+	case <-kill.C:
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-ended
+	}
+	took = time.Since(start)
+	if err == nil {
+		r.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, rerr := r.Read(make([]byte, 1)); rerr != io.EOF {
+			err = fmt.Errorf("killed after %v, but something is still running: %w", after, rerr)
+		}
+	}
+	return took, over, err
 }
 
 // emptyStage removes what was added to a stage since bin/compile.

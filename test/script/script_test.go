@@ -20,6 +20,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +48,7 @@ func buildInject(dir, root string) error {
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, params(t))
 }
 
@@ -94,19 +97,7 @@ func params(t *testing.T) testscript.Params {
 			env.Setenv("HMETRICS_INTERVAL", "1s")
 			return nil
 		},
-		Condition: func(cond string) (bool, error) {
-			switch cond {
-			case "toolchains", "slow":
-				return os.Getenv("HMETRICS_TEST_"+strings.ToUpper(cond)) == "1", nil
-			case "mount": // whether this test may mount file systems
-				return exec.Command("unshare", "--mount", "true").Run() == nil, nil
-			case "asan":
-				return exec.Command("sh", "-c", "echo 'int main(){return 0;}' | gcc -fsanitize=address -x c -o /dev/null -").Run() == nil, nil
-			case "v3":
-				return exec.Command("sh", "-c", "grep -qw avx2 /proc/cpuinfo && grep -qw bmi2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo").Run() == nil, nil
-			}
-			return false, fmt.Errorf("unknown condition %s", cond)
-		},
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"app":       cmdApp,
 			"buildpack": cmdBuildpack,
@@ -118,6 +109,25 @@ func params(t *testing.T) testscript.Params {
 			"toolchain": cmdToolchain,
 		},
 	}
+}
+
+// condition tells what scenarios ask of the machine, and of the variables that let
+// them take long.
+func condition(cond string) (bool, error) {
+	script := ""
+	switch cond {
+	case "toolchains", "slow":
+		return os.Getenv("HMETRICS_TEST_"+strings.ToUpper(cond)) == "1", nil
+	case "mount": // whether this test may mount file systems
+		script = "unshare --mount true"
+	case "asan":
+		script = "echo 'int main(){return 0;}' | gcc -fsanitize=address -x c -o /dev/null -"
+	case "v3":
+		script = "grep -qw avx2 /proc/cpuinfo && grep -qw bmi2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo"
+	default:
+		return false, fmt.Errorf("unknown condition %s", cond)
+	}
+	return exec.Command("sh", "-c", script).Run() == nil, nil
 }
 
 // app NAME puts an app of $APPS in the place of the one in $APP.
@@ -369,4 +379,11 @@ func cmdToolchain(ts *testscript.TestScript, neg bool, args []string) {
 func environ(ts *testscript.TestScript) []string {
 	ts.Check(ts.Exec("env", "-0"))
 	return strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
+}
+
+func TestMain(m *testing.M) {
+	// A scenario waits for reports, too, and leaves the processors to another one.
+	flag.Parse()
+	flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)+1))
+	os.Exit(m.Run())
 }

@@ -47,24 +47,8 @@ func TestWays(t *testing.T) {
 		env.Cd = env.Getenv("APP")
 		return os.CopyFS(env.Cd, os.DirFS(filepath.Join(apps, "plain")))
 	}
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		category := strings.TrimSuffix(filepath.Base(file), ".txtar")
-		for _, f := range archive.Files {
-			to := filepath.Join(apps, f.Name)
-			if !strings.Contains(f.Name, "/") {
-				to = filepath.Join(dir, "ways", category, f.Name+".txt")
-			}
-			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(to, f.Data, 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
+	if err := unpackWays(dir, files); err != nil {
+		t.Fatal(err)
 	}
 	categories, err := filepath.Glob(filepath.Join(dir, "ways", "*"))
 	if err != nil {
@@ -80,6 +64,30 @@ func TestWays(t *testing.T) {
 			testscript.Run(t, q)
 		})
 	}
+}
+
+// unpackWays writes the sections of archives to dir: to ways/CATEGORY, or below apps.
+func unpackWays(dir string, files []string) error {
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			return err
+		}
+		category := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		for _, f := range archive.Files {
+			to := filepath.Join(dir, "apps", f.Name)
+			if !strings.Contains(f.Name, "/") {
+				to = filepath.Join(dir, "ways", category, f.Name+".txt")
+			}
+			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+				return err
+			}
+			if err := os.WriteFile(to, f.Data, 0o666); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // writeProfile writes a CPU profile in which functions of the standard library are

@@ -20,7 +20,8 @@ import (
 // A month of reports every 20 s, through faults and outages of every kind and
 // with a restart of reporting each day, loses and doubles nothing, and holds
 // no more at its end than after its first day. It is a week unless
-// HMETRICS_TEST_SLOW is 1, and under the race detector, which is slow.
+// HMETRICS_TEST_SLOW is 1, and under the race detector, which is slow. The function is
+// long because all that goes on in that time has the same state.
 func TestAMonth(t *testing.T) {
 	days := 7
 	if os.Getenv("HMETRICS_TEST_SLOW") == "1" && race == 0 {
