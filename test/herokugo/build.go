@@ -9,10 +9,8 @@ package herokugo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 )
 
@@ -42,11 +40,6 @@ type Buildpack interface {
 // of an app are chosen by its owner, so one that does not detect fails the build,
 // as on the platform. When ctx is done, whatever is running is killed.
 func (b *Build) Run(ctx context.Context, packs ...Buildpack) error {
-	for _, dir := range []string{b.App, b.Cache, b.Env} {
-		if !filepath.IsAbs(dir) {
-			return fmt.Errorf("building: the directory %q is not an absolute path", dir)
-		}
-	}
 	for _, p := range packs {
 		name, err := p.Detect(ctx, b)
 		if err != nil {
@@ -70,18 +63,9 @@ func RunGroup(ctx context.Context, cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-ctx.Done():
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		case <-ended:
-		}
-	}()
+	stop := context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	err := cmd.Wait()
-	close(ended)
-	<-watched
+	stop()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

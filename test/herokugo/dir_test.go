@@ -103,28 +103,6 @@ README bin
 	}
 }
 
-func TestDirFails(t *testing.T) {
-	for name, tt := range map[string]struct {
-		scripts map[string]string
-		err     string
-	}{
-		"detect":  {map[string]string{"detect": "echo 'not mine'; exit 1"}, "app not compatible"},
-		"compile": {map[string]string{"detect": "echo X", "compile": "exit 3"}, "bin/compile"},
-		"release": {map[string]string{"detect": "echo X", "compile": "", "release": "exit 3"}, "bin/release"},
-		"export":  {map[string]string{"detect": "echo X", "compile": `echo 'exit 3' >"${0%/bin/*}/export"`}, "sourcing the export file"},
-		"none":    {nil, "running bin/detect"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			d := &Dir{Path: buildpack(t, tt.scripts), Tmp: t.TempDir()}
-			err := newBuild(t, &log).Run(context.Background(), d)
-			if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), d.Path) {
-				t.Errorf("got the error %v, want one with %q and the buildpack's path", err, tt.err)
-			}
-		})
-	}
-}
-
 // When the build is canceled, what the buildpack has started ends, too.
 func TestCanceled(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
@@ -148,12 +126,5 @@ func TestCanceled(t *testing.T) {
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("got the error %v, want %v", err, context.Canceled)
-	}
-}
-
-func TestRunWantsAbsolutePaths(t *testing.T) {
-	b := &Build{App: "app", Cache: "/cache", Env: "/env"}
-	if err := b.Run(context.Background()); err == nil || !strings.Contains(err.Error(), `"app"`) {
-		t.Errorf("got the error %v, want one that names the directory", err)
 	}
 }

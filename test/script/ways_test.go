@@ -50,6 +50,11 @@ func TestWays(t *testing.T) {
 	if err := unpackWays(dir, files); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"tiny", "versions"} {
+		if err := os.CopyFS(filepath.Join(apps, name), os.DirFS("../apps/"+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	categories, err := filepath.Glob(filepath.Join(dir, "ways", "*"))
 	if err != nil {
 		t.Fatal(err)
