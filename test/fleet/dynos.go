@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
+	"github.com/prometheus/procfs"
+)
+
+// A moment is what was seen in the 60th part of an interval: in the default one, a
+// second.
+type moment struct {
+	reports               float64 // acknowledged, a second
+	collector, prometheus use
+}
+
+// use is the CPU time of a process since its start, in seconds, and its memory.
+type use struct{ cpu, megabytes float64 }
+
+func used(p *program) (use, error) {
+	proc, err := procfs.NewProc(p.Process.Pid)
+	if err != nil {
+		return use{}, err
+	}
+	stat, err := proc.Stat()
+	return use{stat.CPUTime(), float64(stat.ResidentMemory()) / 1e6}, err
+}
+
+// simulate has many agents report from this process, which differ from those in dynos
+// only in that they share a runtime. All are started at once, as by a deploy. In the
+// first interval nothing is sent, which shows what there is without them; the last is
+// what is measured.
+func (l *lab) simulate(ctx context.Context) error {
+	collector, address, err := l.startCollector(ctx, "127.0.0.1")
+	if err != nil {
+		return err
+	}
+	os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+address)
+	os.Setenv("OTEL_SERVICE_NAME", "dynos")
+	os.Setenv("OTEL_METRIC_EXPORT_INTERVAL", fmt.Sprint(l.interval.Milliseconds()))
+	var reports, failures atomic.Int64
+	l.say("starting %d dynos at once, which report every %v", l.dynos, l.interval)
+	for range l.dynos {
+		r, o := reporter.OTLP(reporter.FromEnvironment())
+		o.Delivered = func() { reports.Add(1) }
+		o.Failed = func(err error) error {
+			if ctx.Err() == nil && failures.Add(1) == 1 {
+				l.say("%v", err)
+			}
+			return nil
+		}
+		go r.Run(ctx, o)
+	}
+	var moments []moment
+	tick := time.NewTicker(l.interval / 60)
+	defer tick.Stop()
+	for before := time.Now(); len(moments) < 4*60; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		now := time.Now()
+		m := moment{reports: float64(reports.Swap(0)) / now.Sub(before).Seconds()}
+		before = now
+		var errC, errP error
+		m.collector, errC = used(collector)
+		m.prometheus, errP = used(l.prometheus.program)
+		if err := errors.Join(errC, errP); err != nil {
+			return err
+		}
+		if moments = append(moments, m); len(moments)%20 == 0 {
+			l.say("%.0f reports a second; the Collector has %.0f MB, Prometheus %.0f MB", m.reports, m.collector.megabytes, m.prometheus.megabytes)
+		}
+	}
+	vector, err := l.prometheus.ask(ctx, `count(go_goroutine_count{job="dynos"})`)
+	if err != nil {
+		return err
+	}
+	if failures.Load() > 0 || len(vector) != 1 || int(vector[0].Value) != l.dynos {
+		return fmt.Errorf("%d reports failed, and of %d dynos Prometheus has %v", failures.Load(), l.dynos, vector)
+	}
+	figures := l.figures(moments)
+	fmt.Printf("\n%s\n", figures)
+	if !l.write {
+		return nil
+	}
+	plot, err := l.plot(moments)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeReadme(l.root, figures), os.WriteFile(filepath.Join(l.root, "test", "fleet", "dynos.svg"), plot, 0o666))
+}
+
+// A Collector gets half of one processor, and up to this much memory the README's
+// limiter refuses nothing.
+const cpus, megabytes = 0.5, 0.8 * 400 * (1 << 20) / 1e6
+
+// figures returns what was measured, and what a million dynos need by that.
+func (l *lab) figures(moments []moment) string {
+	n, second := float64(l.dynos)/1000, l.interval.Seconds()
+	none, first, last := moments[59], moments[len(moments)-61], moments[len(moments)-1]
+	var s strings.Builder
+	fmt.Fprintf(&s, "| a report every %g s | %s dynos | each thousand | a million |\n|---|---|---|---|\n", second, number(1000*n))
+	row := func(what string, all, without float64) float64 {
+		each := (all - without) / n
+		fmt.Fprintf(&s, "| %s | %.3g | %.3g | %s |\n", what, all, each, number(math.Round(without+1000*each)))
+		return each
+	}
+	row("reports a second", 1000*n/second, 0)
+	cpu := row("CPUs of Collectors", (last.collector.cpu-first.collector.cpu)/second, 0)
+	memory := row("memory of Collectors, MB", last.collector.megabytes, none.collector.megabytes)
+	row("CPUs of Prometheus", (last.prometheus.cpu-first.prometheus.cpu)/second, 0)
+	row("memory of Prometheus, MB", last.prometheus.megabytes, none.prometheus.megabytes)
+
+	var spread []float64
+	for _, m := range moments[len(moments)-60:] {
+		spread = append(spread, m.reports)
+	}
+	slices.Sort(spread)
+	mean := 1000 * n / second
+	random := 1.645 * math.Sqrt(mean*60/second) // 90 % of a normal distribution
+	fmt.Fprintf(&s, `
+Though all were started at once, from %.0f to %.0f reports arrived in nine of ten seconds of the last interval; phases that are
+random give from %.0f to %.0f. A million dynos need %.0f such Collectors, each with the 400 MiB of the configuration and a CPU that
+it uses half of, behind a load balancer for TCP: any of them takes the reports of any dyno.
+`, spread[3], spread[56], mean-random, mean+random, math.Ceil(1000*max(cpu/cpus, memory/(megabytes-none.collector.megabytes))))
+	return s.String()
+}
