@@ -51,7 +51,7 @@ var (
 
 // web is the shape of a web app.
 func web(name string, packages, mains int) shape {
-	return shape{name, packages, mains, []string{gin}, []string{"apps/framework github.com/gin-gonic/gin", "peer github.com/heroku/x"}}
+	return shape{name, packages, mains, []string{gin}, []string{"github.com/gin-gonic/gin@v1.8.2", "peer github.com/heroku/x"}}
 }
 
 // with is the shape of the app as a side of a row has it, but for the buildpack.
