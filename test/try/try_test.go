@@ -143,7 +143,7 @@ func TestTry(t *testing.T) {
 	t.Run("processes of all kinds", tt.testProcesses)
 	t.Run("heroku/x loses counts", tt.testLoses)
 	t.Run("one process until time is over", func(t *testing.T) {
-		out, log, err := tt.try(t, "shop", nil, "-process", "clock", "-for", "2100ms")
+		out, log, err := tt.try(t, "shop", nil, "-process", "clock", "-for", "2100ms", "-config", packages)
 		match(t, fmt.Sprint(out, err), `in 2\.\ds from clock`)
 		if strings.Contains(log, "reports.1") {
 			t.Errorf("another process was started, too:\n%s", log)
@@ -154,7 +154,7 @@ func TestTry(t *testing.T) {
 		"bin that leads elsewhere":  {"sibling", "", "bin in the app is a link to " + tt.apps + "/notes", ""},
 		"no go.mod":                 {"notes", "", "has no go.mod", ""},
 		"injection switched off":    {"web", "-config HMETRICS_INJECT=off", "the buildpack does not link the agent, so the app would not report", ""},
-		"agent in no program":       {"shop", "-process quits -config HMETRICS_PACKAGES=./cmd/none", "nothing would report: the agent is not in bin/quits; ", ""},
+		"agent in no program":       {"web", "-config HMETRICS_PACKAGES=./cmd/none", "nothing would report: the agent is not in bin/web; ", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, log, err := tt.try(t, c.app, nil, strings.Fields(c.args)...)
@@ -193,6 +193,9 @@ func (tt tester) testWebApp(t *testing.T) {
 	}
 }
 
+// packages is a config var of the app shop: of its programs, one does not get the agent.
+const packages = "HMETRICS_PACKAGES=./cmd/clock ./cmd/reports ./cmd/quits"
+
 // A web process that does not listen, one that has the agent, one that reports by
 // itself and one that ends, while the endpoint fails for some time.
 func (tt tester) testProcesses(t *testing.T) {
@@ -216,7 +219,7 @@ func (tt tester) testProcesses(t *testing.T) {
 		{`"process":"clock".*outage: pending \d+ collections?, .*"outage":"lasts"`, press("none")},
 		{`"process":"clock".*outage: over after \d\S+; \d+ collections? and \S+ were delivered, nothing is lost"`, nil},
 		{`"event":"report"`, nil},
-	}, "-json", "-config", "HMETRICS_PACKAGES=./cmd/clock ./cmd/reports ./cmd/quits")
+	}, "-json", "-config", packages)
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, log)
 	}
