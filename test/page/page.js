@@ -289,16 +289,26 @@ faults.addEventListener("submit", async (e) => {
   if (answer.type !== "opaqueredirect") say("The endpoint did not take that: " + answer.status, "off");
 });
 
-const stream = new EventSource("/live");
+// A browser has few connections for one server, so a page that nobody sees gives
+// its own back. What it missed comes first when it is seen again.
+let stream = null;
 let ended = false;
-stream.addEventListener("open", () => {
-  say("Connected.", "on");
-  for (const state of states.values()) [state.reports, state.exports] = [[], []]; // a stream begins with everything
-});
-stream.addEventListener("error", () => say("The endpoint does not answer; trying again.", "off"));
-stream.addEventListener("update", (e) => take(JSON.parse(e.data)));
-stream.addEventListener("end", () => {
-  ended = true;
-  stream.close();
-  say("The endpoint has stopped. This is what it had received.", "off");
-});
+function connect() {
+  if (stream) stream.close();
+  stream = null;
+  if (ended || document.hidden) return;
+  stream = new EventSource("/live");
+  stream.addEventListener("open", () => {
+    say("Connected.", "on");
+    for (const state of states.values()) [state.reports, state.exports] = [[], []]; // a stream begins with everything
+  });
+  stream.addEventListener("error", () => say("The endpoint does not answer; trying again.", "off"));
+  stream.addEventListener("update", (e) => take(JSON.parse(e.data)));
+  stream.addEventListener("end", () => {
+    ended = true;
+    stream.close();
+    say("The endpoint has stopped. This is what it had received.", "off");
+  });
+}
+document.addEventListener("visibilitychange", connect);
+connect();

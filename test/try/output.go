@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"regexp"
 	"time"
 
@@ -101,13 +103,39 @@ func elapsed(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 }
 
-var colour = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+const eraseLine = "\r\x1b[2K"
 
-// buildLine prints a line of the log of a build: with colours on a terminal, unless
-// they are not wanted.
-func (s *session) buildLine(line []byte) {
-	if noColour, _ := herokugo.Getenv(s.environ, "NO_COLOR"); !s.terminal || noColour != "" {
-		line = colour.ReplaceAll(line, nil)
+var (
+	installLine = regexp.MustCompile(`^-----> Running: go install -v `)
+	packageLine = regexp.MustCompile(`^       [A-Za-z0-9._~/+-]+$`)
+	colour      = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+)
+
+// buildLog returns what prints the log of a build, a line at a time: with colours on
+// a terminal, unless they are not wanted. There the packages that go install -v
+// names, which may be hundreds, share one line that is written over and over.
+func (s *session) buildLog() func(line []byte) {
+	noColour, _ := herokugo.Getenv(s.environ, "NO_COLOR")
+	install, packages, started := false, 0, time.Time{}
+	return func(line []byte) {
+		if !s.terminal || noColour != "" {
+			line = colour.ReplaceAll(line, nil)
+		}
+		if s.terminal && install && packageLine.Match(line) {
+			packages++
+			// A line that is too long for the terminal could not be written over.
+			fmt.Fprintf(s.stderr, "%s%.78s", eraseLine, fmt.Sprintf("       package %d: %s", packages, line[7:]))
+			return
+		}
+		if packages > 0 {
+			io.WriteString(s.stderr, eraseLine)
+		}
+		if bytes.HasPrefix(line, []byte("-----> ")) {
+			if packages > 0 {
+				fmt.Fprintf(s.stderr, "       %s compiled in %s\n", plural(packages, "package"), elapsed(time.Since(started)))
+			}
+			install, packages, started = installLine.Match(line), 0, time.Now()
+		}
+		fmt.Fprintf(s.stderr, "%s\n", line)
 	}
-	fmt.Fprintf(s.stderr, "%s\n", line)
 }

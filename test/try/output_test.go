@@ -21,6 +21,14 @@ func TestTable(t *testing.T) {
     3.5s  w          outage`; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	out := &output{}
+	r := &run{session: &session{stdout: out}, deliveries: map[string]*page.Delivery{"w": {}}}
+	for range headerEvery + 1 {
+		r.report(report)
+	}
+	if lines := strings.Split(out.String(), "\n"); len(lines) != headerEvery+4 || lines[0] != lines[headerEvery+1] {
+		t.Errorf("the header is not there before the first and the %dth line:\n%s", headerEvery+1, out)
+	}
 	for d, want := range map[time.Duration]string{
 		2040 * time.Millisecond: "2.0s", 59940 * time.Millisecond: "59.9s", 62 * time.Second: "1m02s", time.Hour + 125*time.Second: "1h02m",
 	} {
@@ -55,21 +63,26 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// The log of a build has colours on a terminal only, and only if they are wanted.
-func TestBuildLine(t *testing.T) {
-	const plain, coloured = "careful\n", "\x1b[1;33mcareful\x1b[0m\n"
+// The log of a build has escape codes on a terminal only, where packages share a
+// line, and colours only if they are wanted.
+func TestBuildLog(t *testing.T) {
+	long := "       example.com/" + strings.Repeat("long/", 20)
+	log := "\x1b[1;33mCareful\x1b[0m\n       not/this\n-----> Running: go install -v x\n       net/http\n" + long + "\n       # x\n       y\n-----> Done\n       last/one\n"
+	plain := colour.ReplaceAllString(log, "")
+	const first, end = "       package 1: net/http", "       3 packages compiled in 0.0s\n-----> Done"
+	short := strings.NewReplacer("       net/http\n", eraseLine+first, long+"\n", eraseLine+("       package 2: " + long[7:])[:78]+eraseLine,
+		"       y\n", eraseLine+"       package 3: y"+eraseLine, "-----> Done", end).Replace(plain)
 	for _, tt := range []struct {
 		terminal      bool
 		environ, want string
-	}{{false, "NO_COLOR=", plain}, {true, "NO_COLOR=1", plain}, {true, "NO_COLOR=", coloured}} {
+	}{{false, "NO_COLOR=", plain}, {true, "NO_COLOR=1", short}, {true, "NO_COLOR=", strings.Replace(short, "Careful", "\x1b[1;33mCareful\x1b[0m", 1)}} {
 		out := &output{}
-		s := &session{stderr: out, terminal: tt.terminal, environ: []string{tt.environ}}
-		lines := &lineWriter{each: s.buildLine}
-		for _, part := range []string{"\x1b[1;33mcare", "ful\x1b[0m\n"} {
-			lines.Write([]byte(part))
+		lines := &lineWriter{each: (&session{stderr: out, terminal: tt.terminal, environ: []string{tt.environ}}).buildLog()}
+		for i := range log {
+			lines.Write([]byte{log[i]})
 		}
 		if out.String() != tt.want {
-			t.Errorf("%+v: got %q", tt, out)
+			t.Errorf("%t, %s: got\n%q\nwant\n%q", tt.terminal, tt.environ, out, tt.want)
 		}
 	}
 }

@@ -154,7 +154,7 @@ func (s *session) build(ctx context.Context, b *herokugo.Build, goroot, tmp stri
 		return nil, err
 	}
 	defer lock.Close()
-	log := &lineWriter{each: s.buildLine}
+	log := &lineWriter{each: s.buildLog()}
 	defer log.flush()
 	b.Stdout, b.Stderr = log, log
 	ours := &herokugo.Dir{Path: s.buildpack, Tmp: tmp}
