@@ -39,11 +39,13 @@ func reportValues(r endpoint.Report) []float64 {
 	return bounded(r.HeapBytes, r.GCGoal, r.Collections, r.PauseNS, r.StackBytes, r.HeapObjects, r.Goroutines)
 }
 
+var cpuStates = []string{"user", "gc", "scavenge", "idle"}
+
 // exportFigures are of metrics that Heroku does not draw.
 var exportFigures = place([]figure{
 	{ID: "latency", Name: "Scheduler latency", Is: "how long goroutines that could run waited for a processor: half of them less than the median, 99 of 100 less than the other line", Unit: "ns", Kind: "interval", Lines: []string{"median", "99th percentile"},
 		Metric: "go.schedule.duration", From: "1.18", With: "the first goroutine that waits"},
-	{ID: "cpu", Name: "CPU by class", Is: "processors that ran the program, collected garbage, gave memory back to the system and were idle, from one collection to the next: an estimate of the runtime", Unit: "cores", Kind: "interval", Lines: []string{"user", "gc", "scavenge", "idle"},
+	{ID: "cpu", Name: "CPU by class", Is: "processors that ran the program, collected garbage, gave memory back to the system and were idle, from one collection to the next: an estimate of the runtime", Unit: "cores", Kind: "interval", Lines: cpuStates,
 		Metric: "go.cpu.time{user}", From: "1.20", With: "the first garbage collection, which brings it up to date"},
 	{ID: "memory", Name: "Memory and its limit", Is: "memory in use by the runtime, and GOMEMLIMIT if it is set", Unit: "bytes", Kind: "gauge", Lines: []string{"used", "limit"},
 		Metric: "go.memory.used{other}", From: "1.18"},
@@ -70,9 +72,9 @@ func exportValues(e, before endpoint.Export) []float64 {
 	// The runtime brings the classes up to date with each collection. Their sum is
 	// the time of all processors between the two.
 	total := 0.0
-	classes := make([]float64, len(exportFigures[1].Lines))
-	for i, name := range exportFigures[1].Lines {
-		key := "go.cpu.time{" + name + "}"
+	classes := make([]float64, len(cpuStates))
+	for i, state := range cpuStates {
+		key := "go.cpu.time{" + state + "}"
 		classes[i] = max(0, e.Values[key]-before.Values[key])
 		total += classes[i]
 	}
