@@ -207,9 +207,9 @@ func (p *Page) handler() http.Handler {
 //
 // A host's name can be made to lead here by whoever owns the name, so that their
 // page could read this one: only addresses, which nobody owns, and localhost are
-// served. A page from elsewhere cannot post.
+// served. Only this page itself can post: a browser says where a form comes from.
+// (http.CrossOriginProtection lets pass what does not say so.)
 func guard(h http.Handler) http.Handler {
-	h = http.NewCrossOriginProtection().Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range map[string]string{
 			"Content-Security-Policy":      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -225,6 +225,11 @@ func guard(h http.Handler) http.Handler {
 		}
 		if net.ParseIP(strings.Trim(host, "[]")) == nil && host != "localhost" {
 			http.Error(w, "This page has no name: open it by its address, or as localhost.", http.StatusMisdirectedRequest)
+			return
+		}
+		site := r.Header.Get("Sec-Fetch-Site")
+		if r.Method == http.MethodPost && (r.Header.Get("Origin") != "http://"+r.Host || site != "" && site != "same-origin") {
+			http.Error(w, "Only a form of this page itself can be sent here.", http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)

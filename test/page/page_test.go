@@ -214,6 +214,8 @@ func TestGuard(t *testing.T) {
 		method, host, origin, site, fault string
 		want                              int
 	}{
+		"no origin":              {"POST", "", "", "", "503", 403},
+		"https":                  {"POST", "", "https" + strings.TrimPrefix(origin, "http"), "", "503", 403},
 		"another origin":         {"POST", "", "http://evil.example", "", "503", 403},
 		"another port":           {"POST", "", "http://127.0.0.1:1", "", "503", 403},
 		"opaque origin":          {"POST", "", "null", "", "503", 403},

@@ -199,17 +199,9 @@ const packages = "HMETRICS_PACKAGES=./cmd/clock ./cmd/reports ./cmd/quits"
 // A web process that does not listen, one that has the agent, one that reports by
 // itself and one that ends, while the endpoint fails for some time.
 func (tt tester) testProcesses(t *testing.T) {
-	url, body := "", []byte(nil)
+	url, body := "", ""
 	press := func(fault string) func([]string) {
-		return func([]string) {
-			resp, err := http.Post(url+"fault", "application/x-www-form-urlencoded", strings.NewReader("fault="+fault))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			body, _ = io.ReadAll(resp.Body)
-			resp.Body.Close()
-		}
+		return func([]string) { body = pressButton(t, url, fault) }
 	}
 	out, log, err := tt.try(t, "shop", []step{
 		{`"event":"page".*"url":"([^"]+)"`, func(m []string) { url = m[1] }},
@@ -227,7 +219,7 @@ func (tt tester) testProcesses(t *testing.T) {
 		"Nothing is sent: the agent is not in bin/deaf.",
 		"Nothing is sent: the program reports there by itself, with go.opentelemetry.io/contrib/instrumentation/runtime.",
 	} {
-		if !strings.Contains(string(body), want) {
+		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q:\n%s", want, body)
 		}
 	}
@@ -268,16 +260,31 @@ func (tt tester) testLoses(t *testing.T) {
 	tt.apps = filepath.Join(tt.root, "test", "apps")
 	out, log, err := tt.try(t, "reports", []step{
 		{`"url":"([^"]+)"`, func(m []string) { url = m[1] }},
-		{`"event":"report"`, func([]string) {
-			if _, err := http.PostForm(url+"fault", map[string][]string{"fault": {"503"}}); err != nil {
-				t.Error(err)
-			}
-		}},
+		{`"event":"report"`, func([]string) { pressButton(t, url, "503") }},
 		{`"lost":{"collections":[1-9]`, nil},
 	}, "-json")
 	if err != nil {
 		t.Errorf("%v\n%s\n%s", err, out, log)
 	}
+}
+
+// pressButton has the endpoint fail by a button of the page, and returns the page.
+func pressButton(t *testing.T, url, fault string) string {
+	req, err := http.NewRequest("POST", url+"fault", strings.NewReader("fault="+fault))
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Origin", strings.TrimSuffix(url, "/"))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return string(body)
 }
 
 // match returns what re and its groups match in s.
