@@ -20,9 +20,14 @@ import (
 // stops the command when the test ends.
 func command(t *testing.T, pkg string, args []string, want ...string) (found []string) {
 	t.Helper()
-	// go test runs it again if a file has changed that is read by a path in this module.
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// go test runs it again if a file has changed that was opened by a name in this module,
+	// as those are that are not cleaned.
 	for _, dir := range []string{"bin", "agent", "inject", "test/try", "test/serve", "test/page", "test/herokugo", "test/machine", "test/apps"} {
-		filepath.WalkDir("testdata/checkout/"+dir, func(string, fs.DirEntry, error) error { return nil })
+		fs.WalkDir(os.DirFS(wd+"/../.."), dir, func(string, fs.DirEntry, error) error { return nil })
 	}
 	binary := filepath.Join(t.TempDir(), filepath.Base(pkg))
 	build := exec.Command("go", "build", "-o", binary, pkg)
