@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -32,6 +33,11 @@ var programs struct{ without, with, other, otherOTLP string }
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	// go test sees what this process opens, not what its go commands do.
+	if _, err := os.ReadDir("testdata/isolation"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "onload")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -56,6 +62,9 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	// The tests wait for their processes rather than compute.
+	flag.Parse()
+	flag.Set("test.parallel", "16")
 	return m.Run()
 }
 
@@ -206,6 +215,7 @@ func TestReadsNothingOnceBeforeAnIntervalIsOver(t *testing.T) {
 
 // Where it is off, it runs no goroutine, and so makes no connection.
 func TestOff(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, exe, env, verbose string }{
 		{"without the flag", programs.with, "", ""},
 		{"with an empty URL", programs.with, "HEROKU_METRICS_URL=", ""},
@@ -245,6 +255,7 @@ func TestOff(t *testing.T) {
 
 // An init function that runs after this package's may set DefaultEndpoint.
 func TestDefaultEndpointOfALaterInitFunction(t *testing.T) {
+	t.Parallel()
 	for name, env := range map[string]string{
 		"set":      "HEROKU_METRICS_URL=", // "": off, as far as can be known
 		"replaced": "HEROKU_METRICS_URL=http://metrics.invalid/",
@@ -263,6 +274,7 @@ func TestDefaultEndpointOfALaterInitFunction(t *testing.T) {
 // Each destination is one of its own: what one does takes nothing from the other,
 // and where one is off no goroutine is there for it.
 func TestTwoDestinations(t *testing.T) {
+	t.Parallel()
 	const heroku, otlp = "HEROKU_METRICS_URL=", "OTEL_EXPORTER_OTLP_ENDPOINT="
 	down := "http://127.0.0.1:1/0123456789"
 	for _, c := range []struct {
