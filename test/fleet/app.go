@@ -80,7 +80,7 @@ func (l *lab) startDyno(ctx context.Context, app, endpoint string, n int) (*dyno
 
 // get makes a request over a connection of its own, of which nothing remains.
 func (d *dyno) get(path string) ([]byte, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	r, err := client.Get(d.url + path)
 	if err != nil {
 		return nil, err

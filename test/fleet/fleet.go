@@ -37,9 +37,9 @@ var counters = []struct{ name, source string }{
 // taken is the time at which what Prometheus has of a process was, in seconds.
 const taken = "timestamp"
 
-// underWay is how long a report may take: what is not sent when a process is killed
-// never is.
-const underWay = 500 * time.Millisecond
+// underWay is how long a report may take on a busy machine: what is not sent when a
+// process is killed never is.
+const underWay = time.Second
 
 // A fleet is the processes, and what is between them and Prometheus.
 type fleet struct {
@@ -197,7 +197,7 @@ func dynoOf(s *model.Sample) string {
 }
 
 // arrived waits until Prometheus has of each dyno what is later than now. The agent
-// retries, so that three intervals are enough.
+// retries, so that three intervals are enough, and what a busy machine needs.
 func (f *fleet) arrived(ctx context.Context, dynos []*dyno) error {
 	now := time.Now()
 	for {
@@ -209,7 +209,7 @@ func (f *fleet) arrived(ctx context.Context, dynos []*dyno) error {
 		if i < 0 {
 			return nil
 		}
-		if time.Since(now) > 3*f.interval+5*time.Second {
+		if time.Since(now) > 3*f.interval+30*time.Second {
 			log, _ := dynos[i].printed()
 			return fmt.Errorf("nothing has arrived of %s, which has printed\n%s", dynos[i].name, log)
 		}

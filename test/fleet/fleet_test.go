@@ -13,7 +13,7 @@ func TestFleet(t *testing.T) {
 }
 
 func TestDynos(t *testing.T) {
-	if err := run(t.Context(), options{dynos: 500, interval: 3 * time.Second}); err != nil {
+	if err := run(t.Context(), options{dynos: 500, interval: 5 * time.Second}); err != nil {
 		t.Error(err)
 	}
 }
