@@ -41,8 +41,8 @@ func newBuild(t *testing.T, log *bytes.Buffer) *Build {
 	return b
 }
 
+// The root of the second buildpack has an export file of an earlier build.
 func TestDirs(t *testing.T) {
-	// The root of the second one has an export file of an earlier build.
 	show := `cd "$(dirname "$0")/.." && echo "$(basename "$0") $# arguments, app ${1##*/}, GOFLAGS <$GOFLAGS>, MULTI <$MULTI>" && ls | tr '\n' ' ' && echo`
 	first := buildpack(t, map[string]string{
 		"detect": `echo First`,
