@@ -25,7 +25,7 @@ compare what arrived with what the processes have counted themselves.
 
 Usage, in test/fleet:
 
-	go run . [flags]
+	GOWORK=off go run . [flags]
 
 It builds the Collector and Prometheus from their modules, which takes minutes the
 first time, and an app through this buildpack. The Collector has the README's
@@ -40,8 +40,8 @@ Exit status: 0 if all is as it must be, 1 if not.
 
 Examples:
 
-	go run .
-	go run . -dynos 10000`
+	GOWORK=off go run .
+	GOWORK=off go run . -dynos 10000`
 
 // prometheusModule is what Prometheus is built from.
 const prometheusModule = "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0"
