@@ -331,7 +331,7 @@ func (f *fleet) conforms(ctx context.Context) error {
 		}
 		for _, metric := range f.readme.metrics {
 			if promql == names && !strings.Contains(vector.String(), strings.ReplaceAll(metric, ".", "_")) {
-				return fmt.Errorf("Prometheus has no %s, but %v", metric, vector)
+				return fmt.Errorf("of the README's metrics Prometheus lacks %s: it has %v", metric, vector)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func (l *lab) plot(moments []moment) ([]byte, error) {
 	}
 	draw(&c.YAxis, chart.YAxisPrimary, "reports a second, right", "8b5cf6", func(m moment) float64 { return m.reports })
 	draw(&c.YAxisSecondary, chart.YAxisSecondary, "memory of the Collector, MB, left", "d97706", func(m moment) float64 { return m.collector.megabytes })
-	c.Elements = []chart.Renderable{chart.LegendThin(&c, legend)}
+	c.Elements = []chart.Renderable{chart.Legend(&c, legend)}
 	var svg bytes.Buffer
 	err := c.Render(chart.SVG, &svg)
 	return svg.Bytes(), err

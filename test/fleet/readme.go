@@ -25,7 +25,7 @@ func readReadme(root string) (r readme, err error) {
 	r.config, _, _ = strings.Cut(r.config, "```")
 	for _, row := range regexp.MustCompile("(?m)^\\| `(go\\.[^|]+) \\|").FindAllStringSubmatch(section, -1) {
 		names, _, _ := strings.Cut(row[1], ", by ")
-		r.metrics = append(r.metrics, regexp.MustCompile("go\\.[a-z.]+").FindAllString(names, -1)...)
+		r.metrics = append(r.metrics, regexp.MustCompile(`go\.[a-z.]+`).FindAllString(names, -1)...)
 	}
 	for _, row := range regexp.MustCompile("(?m)^\\| [^`|]+ \\| `(.+)` \\|$").FindAllStringSubmatch(section, -1) {
 		r.questions = append(r.questions, row[1])
