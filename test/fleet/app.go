@@ -18,7 +18,7 @@ import (
 )
 
 // buildApp builds test/apps/totals as Heroku does, and returns its program.
-func (l *lab) buildApp(ctx context.Context) (string, error) {
+func (l *launcher) buildApp(ctx context.Context) (string, error) {
 	environ, values, err := machine.Environ(ctx)
 	if err != nil {
 		return "", err
@@ -63,7 +63,7 @@ type totals struct {
 	}
 }
 
-func (l *lab) startDyno(ctx context.Context, app, endpoint string, n int) (*dyno, error) {
+func (l *launcher) startDyno(ctx context.Context, app, endpoint string, n int) (*dyno, error) {
 	d := &dyno{name: fmt.Sprintf("web.%d", n), load: 500 + 100*n}
 	var err error
 	if d.program, err = start(ctx, "totals listens on", l.tmp, []string{

@@ -12,7 +12,7 @@ import (
 // startCollector starts the Collector with the README's configuration, of which it
 // sets where to listen and where Prometheus is, and what else is to be set. It returns
 // the address at which the Collector listens.
-func (l *lab) startCollector(ctx context.Context, host string, set ...string) (*program, string, error) {
+func (l *launcher) startCollector(ctx context.Context, host string, set ...string) (*program, string, error) {
 	address, err := free(host)
 	if err != nil {
 		return nil, "", err

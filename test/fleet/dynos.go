@@ -39,7 +39,7 @@ func used(p *program) (use, error) {
 // only in that they share a runtime. All are started at once, as by a deploy. In the
 // first interval nothing is sent, which shows what there is without them; the last is
 // what is measured.
-func (l *lab) simulate(ctx context.Context) error {
+func (l *launcher) simulate(ctx context.Context) error {
 	collector, address, err := l.startCollector(ctx, "127.0.0.1")
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (l *lab) simulate(ctx context.Context) error {
 const cpus, megabytes = 0.5, 0.8 * 400 * (1 << 20) / 1e6
 
 // figures returns what was measured, and what a million dynos need by that.
-func (l *lab) figures(moments []moment) string {
+func (l *launcher) figures(moments []moment) string {
 	n, second := float64(l.dynos)/1000, l.interval.Seconds()
 	none, first, last := moments[59], moments[len(moments)-61], moments[len(moments)-1]
 	var s strings.Builder

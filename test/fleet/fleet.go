@@ -43,7 +43,7 @@ const underWay = time.Second
 
 // A fleet is the processes, and what is between them and Prometheus.
 type fleet struct {
-	*lab
+	*launcher
 	balancer   balancer
 	collectors []*program // the last one runs
 	dead, live []*dyno    // those that are killed on the way, and the others
@@ -51,13 +51,13 @@ type fleet struct {
 }
 
 // prove has a fleet report while things go wrong, and compares.
-func (l *lab) prove(ctx context.Context) error {
+func (l *launcher) prove(ctx context.Context) error {
 	l.say("building the app through the buildpack")
 	app, err := l.buildApp(ctx)
 	if err != nil {
 		return err
 	}
-	f := &fleet{lab: l}
+	f := &fleet{launcher: l}
 	if f.balancer.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return err
 	}

@@ -71,8 +71,8 @@ type options struct {
 	write            bool
 }
 
-// A lab has what both kinds of fleet need.
-type lab struct {
+// A launcher has what both kinds of fleet need.
+type launcher struct {
 	options
 	began      time.Time
 	root       string // the checkout
@@ -82,9 +82,9 @@ type lab struct {
 	prometheus *prometheus
 }
 
-func (l *lab) bin(name string) string { return filepath.Join(l.cache, "bin", name) }
+func (l *launcher) bin(name string) string { return filepath.Join(l.cache, "bin", name) }
 
-func (l *lab) say(format string, args ...any) {
+func (l *launcher) say(format string, args ...any) {
 	fmt.Printf("%4.0f s  %s\n", time.Since(l.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
@@ -94,7 +94,7 @@ func run(ctx context.Context, o options) (err error) {
 	} else if o.interval == 0 {
 		o.interval = 10 * time.Second
 	}
-	l := &lab{options: o, began: time.Now(), cache: machine.CacheDir("fleet")}
+	l := &launcher{options: o, began: time.Now(), cache: machine.CacheDir("fleet")}
 	if l.root, err = machine.Checkout(""); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 
 // plot draws the reports that arrive from the start of all dynos on, and the memory
 // that the Collector takes for that, for light pages and dark ones.
-func (l *lab) plot(moments []moment) ([]byte, error) {
+func (l *launcher) plot(moments []moment) ([]byte, error) {
 	text := chart.Style{FontColor: drawing.ColorFromHex("7d8590"), StrokeColor: drawing.ColorFromHex("7d8590"), FontSize: 9}
 	clear := chart.Style{FillColor: chart.ColorTransparent}
 	legend := text

@@ -20,7 +20,7 @@ type prometheus struct {
 }
 
 // startPrometheus starts Prometheus as the README has it, with an empty configuration.
-func (l *lab) startPrometheus(ctx context.Context) (*prometheus, error) {
+func (l *launcher) startPrometheus(ctx context.Context) (*prometheus, error) {
 	address, err := free("127.0.0.1")
 	if err != nil {
 		return nil, err
