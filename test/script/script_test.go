@@ -259,8 +259,10 @@ func cmdDyno(ts *testscript.TestScript, neg bool, args []string) {
 
 	cmd := exec.Command(ts.MkAbs(flags.Arg(0)), flags.Args()[1:]...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
-	if flags.Arg(0) == "go" {
+	limit := time.Minute
+	if flags.Arg(0) == "go" { // it builds first
 		cmd.Path, cmd.Env = filepath.Join(ts.Getenv("GOROOT"), "bin", "go"), environ(ts)
+		limit = 10 * time.Minute
 	}
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(cmd.Env, "PWD="+cmd.Dir, "PORT=0", "DYNO=web.1",
@@ -273,7 +275,7 @@ func cmdDyno(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Stdout, cmd.Stderr = out, out
 	io.WriteString(out, "") // what is to match nothing has been printed
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- herokugo.RunGroup(ctx, cmd); cancel() }()
