@@ -44,10 +44,9 @@ var (
 	workerApp = shape{name: "worker"}
 	serveApp  = shape{name: "serve", packages: 1, mains: 1}
 	webApp    = web("web", framework+1, 1)
-	// The SDK needs newer versions of gin's modules than gin does: both sides have them.
-	otlpApp = shape{name: "otlp", packages: framework + 1, mains: 1, extras: []string{gin}, requires: []string{
-		"github.com/gin-gonic/gin@v1.12.0", "peer github.com/heroku/x", "otlp go.opentelemetry.io/contrib/instrumentation/runtime",
-		"otlp go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp", "otlp go.opentelemetry.io/otel/sdk/metric"}}
+	// Both sides have the versions of gin's modules that the SDK needs.
+	otlpApp = shape{name: "otlp", packages: framework + 1, mains: 1, extras: []string{gin}, requires: append(slices.Clone(webApp.requires),
+		"otlp go.opentelemetry.io/contrib/instrumentation/runtime", "otlp go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp", "otlp go.opentelemetry.io/otel/sdk/metric")}
 )
 
 // web is the shape of a web app.
