@@ -12,7 +12,6 @@ import (
 type buildFlags struct {
 	flagList
 	archive []string // flags that change archives, as -name=value, for go list
-	module  []string // flags that choose the app's modules, likewise
 	files   []string // Go files named on the command line
 	dir     string   // directory that the go command works in
 }
@@ -94,7 +93,7 @@ func readBuildFlags(args []string, goflags, dir string) (buildFlags, error) {
 			list[i].value = absolute(f.value, dir)
 		}
 	}
-	f := buildFlags{list, list.used(changesArchives), list.used(choosesModules), files, dir}
+	f := buildFlags{list, list.used(changesArchives), files, dir}
 	if std := standardPatterns(list.last("coverpkg")); std != "" {
 		f.archive = append(f.archive, "-cover=true", "-coverpkg="+std)
 		if mode := list.last("covermode"); mode != "" {

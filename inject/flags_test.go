@@ -42,7 +42,7 @@ func TestReadBuildFlags(t *testing.T) {
 		}
 		for _, check := range []struct{ what, got, want string }{
 			{"archive flags", strings.Join(f.archive, " "), test.archive},
-			{"module flags", strings.Join(f.module, " "), test.module},
+			{"module flags", strings.Join(f.used(choosesModules), " "), test.module},
 			{"files", strings.Join(f.files, " "), test.files},
 			{"profile", f.last("pgo"), test.pgo},
 		} {
@@ -88,7 +88,7 @@ func FuzzReadBuildFlags(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, flag := range append(flags.archive, flags.module...) {
+		for _, flag := range append(flags.archive, flags.used(choosesModules)...) {
 			if name, _, hasValue, ok := cutFlag(flag); !ok || !hasValue || goFlags[name]&(changesArchives|choosesModules) == 0 {
 				t.Errorf("%q is not a flag to mirror", flag)
 			}

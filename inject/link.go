@@ -161,7 +161,7 @@ func (s linkStep) packageDir(flags buildFlags, p program) (string, error) {
 	if len(flags.files) > 0 {
 		return filepath.Dir(absolute(flags.files[0], flags.dir)), nil
 	}
-	args := append([]string{"list", "-find", "-f", "{{.Dir}}"}, flags.module...)
+	args := append([]string{"list", "-find", "-f", "{{.Dir}}"}, flags.used(choosesModules)...)
 	out, err := s.goCommand(flags.dir, []string{"GOFLAGS=-buildvcs=false"}, fetchTimeout, append(args, p.path)...)
 	return strings.TrimSpace(out), err
 }

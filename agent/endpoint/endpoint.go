@@ -389,13 +389,20 @@ func reason(err error) string {
 func (s *Server) announce(a Attempt) {
 	s.order.Lock()
 	defer s.order.Unlock()
+	s.tell(func(l listener) {
+		if l.attempt != nil {
+			l.attempt(a)
+		}
+	})
+}
+
+// tell calls f with each listener. The caller holds order.
+func (s *Server) tell(f func(listener)) {
 	s.mu.Lock()
 	call := s.subscribed()
 	s.mu.Unlock()
 	for _, l := range call {
-		if l.attempt != nil {
-			l.attempt(a)
-		}
+		f(l)
 	}
 }
 

@@ -117,14 +117,11 @@ func (s *Server) takeExport(e Export) {
 		x.accepted.add()
 		x.mu.Unlock()
 	}
-	s.mu.Lock()
-	call := s.subscribed()
-	s.mu.Unlock()
-	for _, l := range call {
+	s.tell(func(l listener) {
 		if l.export != nil {
 			l.export(e)
 		}
-	}
+	})
 }
 
 // PartialSuccess answers 200 and that so many data points were rejected, for the

@@ -44,7 +44,7 @@ stage::prepare() (
 	# which may be at work.
 	find "${root}" -mindepth 1 -maxdepth 1 ! -name "${id}" ! -name '.*' -mtime +0 -print0 2>/dev/null |
 		while IFS= read -r -d '' old; do stage::remove "${old}"; done
-	find "${stage}" -maxdepth 2 \( -name '*.tmp' -o -name 'inject-*.[0-9]*' \) -mtime +0 -print0 2>/dev/null |
+	find "${stage}" -maxdepth 1 \( -name '*.tmp' -o -name 'inject-*.[0-9]*' \) -mtime +0 -print0 2>/dev/null |
 		while IFS= read -r -d '' old; do stage::remove "${old}"; done
 	echo "${stage}"
 )

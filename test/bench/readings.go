@@ -142,8 +142,8 @@ func (j *journal) table(rows []row, full bool) (text string, met bool) {
 		if s.low == s.high { // what does not vary
 			spread = ""
 		}
-		if o := r.orchestrion(); j.summary(o).pairs > 0 {
-			beside = r.shown(j.summary(o).mid)
+		if o := j.summary(r.orchestrion()); o.pairs > 0 {
+			beside = r.shown(o.mid)
 		}
 		target, missed := r.verdict(s)
 		met = met && !missed

@@ -12,7 +12,8 @@ type Counters struct {
 	PauseNS     float64 `json:"pause_ns"`    // stop-the-world time of the collector, ns
 }
 
-func (c Counters) plus(d Counters) Counters {
+// Plus returns the sum of both.
+func (c Counters) Plus(d Counters) Counters {
 	return Counters{c.Collections + d.Collections, c.PauseNS + d.PauseNS}
 }
 
@@ -82,8 +83,8 @@ func (d *Delivery) Attempt(a endpoint.Attempt) {
 		d.Refused++
 	case !a.Unread:
 		d.Pending = countersOf(a.Report)
-		reported := d.Delivered.plus(d.Pending)
-		d.Lost = d.Lost.plus(d.reported.beyond(reported))
+		reported := d.Delivered.Plus(d.Pending)
+		d.Lost = d.Lost.Plus(d.reported.beyond(reported))
 		d.Lost.Collections += max(0, d.due-reported.Collections-d.Lost.Collections)
 		d.reported, d.due = reported, d.counted
 	}
@@ -93,7 +94,7 @@ func (d *Delivery) Attempt(a endpoint.Attempt) {
 func (d *Delivery) Accept(r endpoint.Report) {
 	d.Accepted++
 	brought := countersOf(r)
-	d.Delivered = d.Delivered.plus(brought)
+	d.Delivered = d.Delivered.Plus(brought)
 	if d.Pending == brought {
 		d.Pending = Counters{}
 	}

@@ -135,6 +135,11 @@ func (p *Page) update(name string, change func(*process)) {
 		change(proc)
 		proc.version++
 	}
+	p.wake()
+}
+
+// wake tells the streams that there is something new. The caller holds mu.
+func (p *Page) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
@@ -301,8 +306,7 @@ func (p *Page) serveFault(w http.ResponseWriter, r *http.Request) {
 			f.Fault.Name = name
 			p.Switch.Set(f.Fault)
 			p.mu.Lock()
-			close(p.changed)
-			p.changed = make(chan struct{})
+			p.wake()
 			p.mu.Unlock()
 			http.Redirect(w, r, "/", http.StatusSeeOther)
 			return

@@ -292,8 +292,7 @@ func summary(processes []process, deliveries map[string]*page.Delivery, rejected
 		d := deliveries[p.name]
 		all.Accepted += d.Accepted
 		all.Exports += d.Exports
-		all.Lost.Collections += d.Lost.Collections
-		all.Lost.PauseNS += d.Lost.PauseNS
+		all.Lost = all.Lost.Plus(d.Lost)
 		counts = append(counts, fmt.Sprintf("%s %d and %d", p.name, d.Accepted, d.Exports))
 		name := p.name
 		if p.reporter != "" {
