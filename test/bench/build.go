@@ -119,7 +119,7 @@ func (w *workspace) redeploy(ctx context.Context, p *pair, builders []*builder, 
 		b, dir := *of, w.dir("redeploy")
 		defer herokugo.RemoveAll(dir)
 		b.app.dir = filepath.Join(dir, "app")
-		must(herokugo.CopyTree(b.app.dir, of.app.dir))
+		check(os.CopyFS(b.app.dir, os.DirFS(of.app.dir)))
 		if b.side == buildpack {
 			copied := filepath.Join(dir, "buildpack")
 			check(machine.CopyBuildpack(copied, w.buildpack))

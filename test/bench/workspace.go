@@ -110,17 +110,20 @@ func (w *workspace) newBuilder(ctx context.Context, side string, a app, dir stri
 	return b
 }
 
-// deploy runs bin/compile of a copy of the buildpack, as a platform does. The builder
-// gets the environment that its file export leaves for the Go buildpack.
+// deploy runs a copy of the buildpack, as a platform does. The builder gets the
+// environment that its file export leaves for the Go buildpack.
 func (w *workspace) deploy(ctx context.Context, b *builder, buildpack, packages string) {
 	app := w.dir("deployed")
 	var log bytes.Buffer
 	build := &herokugo.Build{App: app, Cache: b.cache, Env: filepath.Join(app, "env"), Environ: w.environ, Stdout: &log, Stderr: &log}
 	check(os.Mkdir(build.Env, 0o777))
 	check(os.WriteFile(filepath.Join(build.Env, "HMETRICS_PACKAGES"), []byte(packages), 0o666))
-	d := &herokugo.Dir{Path: buildpack, Tmp: app}
-	if err := d.Compile(ctx, build); err != nil || !d.Exported {
-		check(fmt.Errorf("bin/compile exported %v: %w\n%s", d.Exported, err, log.String()))
+	check(os.WriteFile(filepath.Join(app, "go.mod"), nil, 0o666))
+	copied := filepath.Join(app, "buildpack")
+	check(machine.CopyBuildpack(copied, buildpack))
+	err := build.Run(ctx, copied)
+	if _, ok := herokugo.Getenv(build.Environ, "HMETRICS_STAGE"); err != nil || !ok {
+		check(fmt.Errorf("the buildpack has exported a stage: %t; its error: %v\n%s", ok, err, log.String()))
 	}
 	b.env = build.Environ
 }

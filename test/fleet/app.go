@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -33,10 +35,10 @@ func (l *launcher) buildApp(ctx context.Context) (string, error) {
 		Environ: append(environ, "HOME="+l.tmp, "TMPDIR="+l.tmp, "STACK=heroku-24"), Stdout: &log, Stderr: &log,
 	}
 	source := filepath.Join(l.root, "test", "apps", "totals")
-	if _, err := herokugo.CopyTree(b.App, source); err != nil {
+	if err := errors.Join(os.CopyFS(b.App, os.DirFS(source)), os.MkdirAll(b.Env, 0o777), b.InstallGo(values[0])); err != nil {
 		return "", err
 	}
-	if err := b.Run(ctx, &herokugo.Dir{Path: buildpack, Tmp: l.tmp}, &herokugo.Go{Root: values[0]}); err != nil {
+	if err := b.Run(ctx, buildpack, filepath.Join(l.root, "test", "herokugo", "buildpack")); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, &log)
 	}
 	return filepath.Join(b.App, "bin", "totals"), nil

@@ -1,6 +1,13 @@
 package herokugo
 
-import "strings"
+import (
+	"bytes"
+	"context"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+)
 
 // Getenv returns the value of key in env, the last one if there are several.
 func Getenv(env []string, key string) (string, bool) {
@@ -12,18 +19,30 @@ func Getenv(env []string, key string) (string, bool) {
 	return "", false
 }
 
-// setenv returns a copy of env in which key has the given value.
-func setenv(env []string, key, value string) []string {
-	return append(unsetenv(env, key), key+"="+value)
-}
-
-// unsetenv returns a copy of env without key.
-func unsetenv(env []string, key string) []string {
-	out := make([]string, 0, len(env)+1)
-	for _, e := range env {
-		if name, _, _ := strings.Cut(e, "="); name != key {
-			out = append(out, e)
+// Source returns the environment environ after bash has sourced file, and writes
+// what that prints to log.
+func Source(ctx context.Context, file string, environ []string, log io.Writer) ([]string, error) {
+	env, err := exec.LookPath("env")
+	if err != nil {
+		return nil, err
+	}
+	const script = `. "$1" >&2 && exec "$2" -0`
+	cmd := exec.Command("bash", "-c", script, "bash", file, env)
+	var out bytes.Buffer
+	cmd.Env, cmd.Stdout, cmd.Stderr = environ, &out, log
+	if err := RunGroup(ctx, cmd); err != nil {
+		return nil, err
+	}
+	// These bash sets by itself.
+	set := func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"_", "SHLVL", "PWD", "OLDPWD"}, name)
+	}
+	after := slices.DeleteFunc(strings.Split(strings.TrimSuffix(out.String(), "\x00"), "\x00"), set)
+	for _, v := range environ {
+		if set(v) {
+			after = append(after, v)
 		}
 	}
-	return out
+	return after, nil
 }

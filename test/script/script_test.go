@@ -199,27 +199,11 @@ func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("EXPORTED_GOFLAGS", ts.Getenv("GOFLAGS"))
 }
 
-// heroku-go runs the Go buildpack's part of the build on $APP, in the
-// scenario's environment: with GOROOT in place of the Go that it would download,
-// and with the build cache of all scenarios.
+// heroku-go runs the Go buildpack's part of the build on $APP, in the scenario's
+// environment: with the Go in GOROOT and the build cache of all scenarios.
 func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 0 {
 		ts.Fatalf("usage: heroku-go")
-	}
-	cache := filepath.Join(ts.Getenv("CACHE_DIR"), ".heroku", "go")
-	ts.Check(os.MkdirAll(cache, 0o777))
-	version, err := os.ReadFile(filepath.Join(ts.Getenv("GOROOT"), "VERSION"))
-	ts.Check(err)
-	// Laid out beforehand, since an unknown release empties the directory.
-	unpacked := filepath.Join(cache, strings.Fields(string(version))[0], "go")
-	for link, to := range map[string]string{
-		unpacked:                               ts.Getenv("GOROOT"),
-		filepath.Join(cache, "go-build-cache"): ts.Getenv("GOCACHE"),
-	} {
-		ts.Check(os.MkdirAll(filepath.Dir(link), 0o777))
-		if err := os.Symlink(to, link); err != nil && !errors.Is(err, fs.ErrExist) {
-			ts.Fatalf("heroku-go: %v", err)
-		}
 	}
 	b := &herokugo.Build{
 		App: ts.Getenv("APP"), Cache: ts.Getenv("CACHE_DIR"), Env: ts.Getenv("ENV_DIR"),
@@ -230,9 +214,14 @@ func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
 			b.Environ = append(b.Environ, name+"="+value)
 		}
 	}
+	ts.Check(b.InstallGo(ts.Getenv("GOROOT")))
+	gocache := filepath.Join(b.Cache, ".heroku", "go", "go-build-cache")
+	if err := os.Symlink(ts.Getenv("GOCACHE"), gocache); err != nil && !errors.Is(err, fs.ErrExist) {
+		ts.Fatalf("heroku-go: %v", err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	if err := b.Run(ctx, &herokugo.Go{Root: ts.Getenv("GOROOT")}); (err == nil) == neg {
+	if err := b.Run(ctx, filepath.Join(ts.Getenv("APPS"), "..", "herokugo", "buildpack")); (err == nil) == neg {
 		ts.Fatalf("heroku-go: %v", err)
 	}
 }

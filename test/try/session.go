@@ -101,7 +101,7 @@ func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, g
 		s.say("the app has %s from its .env, as with heroku local", plural(len(s.dotenv), "variable"))
 	}
 	s.say("copying %s to %s", strings.Join(src.roots, ", "), tmp)
-	skipped, err := herokugo.CopyTree(filepath.Join(tmp, "src"), src.base, src.roots...)
+	skipped, err := src.copy(filepath.Join(tmp, "src"))
 	if err != nil {
 		return nil, "", fmt.Errorf("copying the app: %w", err)
 	}
@@ -157,18 +157,32 @@ func (s *session) build(ctx context.Context, b *herokugo.Build, goroot, tmp stri
 	log := &lineWriter{each: s.buildLog()}
 	defer log.flush()
 	b.Stdout, b.Stderr = log, log
-	ours := &herokugo.Dir{Path: s.buildpack, Tmp: tmp}
-	if err := b.Run(ctx, ours); err != nil {
+	buildpack := filepath.Join(tmp, "buildpack")
+	if err := errors.Join(machine.CopyBuildpack(buildpack, s.buildpack), b.InstallGo(goroot)); err != nil {
+		return nil, err
+	}
+	if err := b.Run(ctx, buildpack); err != nil {
 		return nil, stopped(ctx, fmt.Errorf("the buildpack failed, its output is above: %w", err))
 	}
-	if !ours.Exported {
+	if _, ok := herokugo.Getenv(b.Environ, "HMETRICS_STAGE"); !ok {
 		return nil, errors.New("the buildpack does not link the agent, so the app would not report; its output above says why")
 	}
-	golang := &herokugo.Go{Root: goroot}
-	if err := b.Run(ctx, golang); err != nil {
+	began := time.Now()
+	if err := b.Run(ctx, filepath.Join(s.buildpack, "test", "herokugo", "buildpack")); err != nil {
 		return nil, stopped(ctx, fmt.Errorf("the app does not build, the output is above: %w", err))
 	}
-	return golang.Installed, nil
+	return programs(filepath.Join(b.App, "bin"), began)
+}
+
+// programs returns the names of the files in dir that were made since.
+func programs(dir string, since time.Time) (names []string, err error) {
+	files, err := os.ReadDir(dir)
+	for _, file := range files {
+		if info, err := file.Info(); err == nil && info.Mode().IsRegular() && info.ModTime().After(since) {
+			names = append(names, file.Name())
+		}
+	}
+	return names, err
 }
 
 // stopped returns err, or what to say in its place if the user stopped the build.
