@@ -6,6 +6,7 @@ require (
 	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/buildpacks/lifecycle v0.20.8
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0-00010101000000-000000000000
+	github.com/rogpeppe/go-internal v1.16.0
 )
 
 require (
@@ -89,6 +90,7 @@ require (
 	golang.org/x/crypto v0.37.0 // indirect
 	golang.org/x/sync v0.13.0 // indirect
 	golang.org/x/sys v0.32.0 // indirect
+	golang.org/x/tools v0.26.0 // indirect
 	google.golang.org/protobuf v1.35.2 // indirect
 )
 

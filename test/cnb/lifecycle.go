@@ -25,21 +25,13 @@ import (
 // A Platform builds an app again and again. Its directories are those of a build
 // container, side by side in Dir.
 type Platform struct {
-	Dir    string // holds buildpacks, workspace, platform, layers and cache
-	API    string // Platform API version
-	Distro string // what the run image says that it is
-	// Restored is called between the phases restore and build, if not nil.
-	Restored func() error
+	Dir string // holds buildpacks, workspace, platform, layers and cache
+	API string // Platform API version
 }
 
 // Path returns a path in the platform's directory.
 func (p Platform) Path(elem ...string) string {
 	return filepath.Join(append([]string{p.Dir}, elem...)...)
-}
-
-// Layer returns a path in what a buildpack has left in the layers directory.
-func (p Platform) Layer(id string, elem ...string) string {
-	return p.Path(append([]string{"layers", launch.EscapeID(id)}, elem...)...)
 }
 
 // Add copies a buildpack to where the lifecycle looks for it, and returns its
@@ -57,17 +49,17 @@ func (p Platform) Add(dir string) (string, error) {
 }
 
 // Detect runs the phase detect alone. See Build.
-func (p Platform) Detect(w io.Writer, config map[string]string, order ...string) error {
-	_, err := p.start(w, config, order)
+func (p Platform) Detect(w io.Writer, order ...string) error {
+	_, err := p.start(w, order)
 	return err
 }
 
-// Build runs the phases detect, restore and build, with the given config vars
-// and buildpacks in the given order, and then keeps the layers that are to be
-// cached. It begins with an empty layers directory. What the phases and the
-// buildpacks print goes to w.
-func (p Platform) Build(w io.Writer, config map[string]string, order ...string) error {
-	b, err := p.start(w, config, order)
+// Build runs the phases detect, restore and build, with buildpacks in the given order, and
+// then keeps the layers that are to be cached. It begins with an empty layers directory,
+// and calls restored between restore and build. What the phases and the buildpacks print
+// goes to w.
+func (p Platform) Build(w io.Writer, restored func() error, order ...string) error {
+	b, err := p.start(w, order)
 	if err != nil {
 		return err
 	}
@@ -79,10 +71,8 @@ func (p Platform) Build(w io.Writer, config map[string]string, order ...string) 
 	if err := restorer.Restore(volume); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	if p.Restored != nil {
-		if err := p.Restored(); err != nil {
-			return err
-		}
+	if err := restored(); err != nil {
+		return err
 	}
 	if _, err := b.Build(); err != nil {
 		return fmt.Errorf("build: %w", err)
@@ -105,8 +95,8 @@ func (p Platform) Build(w io.Writer, config map[string]string, order ...string) 
 
 // start lays out the directories, runs the phase detect, and returns the phase
 // build for what it found.
-func (p Platform) start(w io.Writer, config map[string]string, order []string) (*phase.Builder, error) {
-	if err := p.prepare(config, order); err != nil {
+func (p Platform) start(w io.Writer, order []string) (*phase.Builder, error) {
+	if err := p.prepare(order); err != nil {
 		return nil, err
 	}
 	logger := log.NewDefaultLogger(w)
@@ -122,7 +112,7 @@ func (p Platform) start(w io.Writer, config map[string]string, order []string) (
 	in.BuildpacksDir, in.BuildConfigDir = p.Path("buildpacks"), p.Path("build-config")
 	in.OrderPath, in.AnalyzedPath = p.Path("order.toml"), p.Path("analyzed.toml")
 	analyzed := files.Analyzed{RunImage: &files.RunImage{TargetMetadata: &files.TargetMetadata{
-		OS: runtime.GOOS, Arch: runtime.GOARCH, Distro: &files.OSDistro{Name: p.Distro, Version: "1"},
+		OS: runtime.GOOS, Arch: runtime.GOARCH, Distro: &files.OSDistro{Name: "unknown", Version: "1"},
 	}}}
 	if err := files.Handler.WriteAnalyzed(in.AnalyzedPath, &analyzed, logger); err != nil {
 		return nil, err
@@ -143,20 +133,13 @@ func (p Platform) start(w io.Writer, config map[string]string, order []string) (
 	}, nil
 }
 
-// prepare empties what no build keeps, and writes the config vars and the order.
-func (p Platform) prepare(config map[string]string, order []string) error {
-	for _, dir := range []string{"layers", "platform"} {
-		if err := removeAll(p.Path(dir)); err != nil {
-			return err
-		}
+// prepare empties the layers, and writes the order.
+func (p Platform) prepare(order []string) error {
+	if err := removeAll(p.Path("layers")); err != nil {
+		return err
 	}
 	for _, dir := range []string{"layers", "cache", "build-config", "platform/env"} {
 		if err := os.MkdirAll(p.Path(dir), 0o777); err != nil {
-			return err
-		}
-	}
-	for name, value := range config {
-		if err := os.WriteFile(p.Path("platform", "env", name), []byte(value), 0o666); err != nil {
 			return err
 		}
 	}

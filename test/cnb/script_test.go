@@ -1,0 +1,161 @@
+package cnb
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+)
+
+// TestScripts runs the scenarios here. In their directories are those of a build
+// container, with the buildpack as bin/package makes it, and the app test/apps/two.
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := exec.Command("go", "env", "GOROOT", "GOPROXY").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	goroot, goproxy, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
+	packed, unpacked := filepath.Join(t.TempDir(), "package.tgz"), t.TempDir()
+	pack := exec.Command("sh", "-c", `../../bin/package "$0" && tar xzf "$0" -C "$1"`, packed, unpacked)
+	pack.Env = append(os.Environ(), "GOPROXY="+goproxy)
+	if out, err := pack.CombinedOutput(); err != nil {
+		t.Fatalf("bin/package: %v\n%s", err, out)
+	}
+	// All that a build container has of this machine.
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("PATH", "/usr/bin:/bin")
+	testscript.RunT(serial{t}, testscript.Params{
+		Dir: ".",
+		Setup: func(env *testscript.Env) error {
+			p := Platform{Dir: env.WorkDir}
+			env.Defer(func() { removeAll(p.Path("layers")) }) // it has write-protected modules
+			env.Setenv("ROOT", root)
+			env.Setenv("GOROOT", goroot)
+			if _, err := p.Add(unpacked); err != nil {
+				return err
+			}
+			dir, err := p.Add("testdata/go")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, "goroot"), []byte(goroot), 0o666)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"build": cmdBuild, "config": cmdConfig, "detect": cmdDetect, "reports": cmdReports,
+		},
+	})
+}
+
+// serial is a testscript.T whose scenarios run one after another, as the lifecycle reads
+// the environment of the process.
+type serial struct{ *testing.T }
+
+func (serial) Parallel()     {}
+func (serial) Verbose() bool { return testing.Verbose() }
+func (s serial) Run(name string, f func(testscript.T)) {
+	s.T.Run(name, func(t *testing.T) { f(serial{t}) })
+}
+
+// build [-last] [-api VERSION] [-restored SCRIPT] builds the app in workspace, with the
+// buildpack before heroku/go or after it. The script runs when the cache has been restored.
+func cmdBuild(ts *testscript.TestScript, neg bool, args []string) {
+	flags := flag.NewFlagSet("build", flag.PanicOnError)
+	last, api, script := flags.Bool("last", false, ""), flags.String("api", "0.14", ""), flags.String("restored", "", "")
+	ts.Check(flags.Parse(args))
+	order := []string{"hmetrics/go-metrics", "heroku/go"} // testdata/go keeps the contract of the latter
+	if *last {
+		slices.Reverse(order)
+	}
+	p := Platform{Dir: ts.Getenv("WORK"), API: *api}
+	restored := func() error {
+		if *script == "" {
+			return nil
+		}
+		return ts.Exec("sh", "-e", *script)
+	}
+	logged(ts, neg, func(log io.Writer) error { return p.Build(log, restored, order...) })
+}
+
+// detect has the buildpack look at workspace.
+func cmdDetect(ts *testscript.TestScript, neg bool, args []string) {
+	p := Platform{Dir: ts.Getenv("WORK"), API: "0.14"}
+	logged(ts, neg, func(log io.Writer) error { return p.Detect(log, "hmetrics/go-metrics") })
+}
+
+// logged makes the log of run, without colours, the scenario's stdout.
+func logged(ts *testscript.TestScript, neg bool, run func(io.Writer) error) {
+	var log bytes.Buffer
+	err := run(&log)
+	ts.Stdout().Write(regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAll(log.Bytes(), nil))
+	if (err == nil) == neg {
+		ts.Fatalf("%v\n%s", err, &log)
+	}
+}
+
+// config NAME [VALUE] sets a config var, or unsets it.
+func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
+	file := ts.MkAbs(filepath.Join("platform", "env", args[0]))
+	if len(args) == 1 {
+		ts.Check(os.Remove(file))
+		return
+	}
+	ts.Check(os.MkdirAll(filepath.Dir(file), 0o777))
+	ts.Check(os.WriteFile(file, []byte(args[1]), 0o666))
+}
+
+// reports PROGRAM... runs programs that must have the agent until each has sent a report.
+// With "!" they must not have it.
+func cmdReports(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		program := ts.MkAbs(filepath.Join("layers", "heroku_go", "go_target", "bin", name))
+		if has := strings.Contains(ts.ReadFile(program), "hmetrics.injected/agent/onload"); has == neg {
+			ts.Fatalf("%s has the agent: %t", name, has)
+		}
+		if !neg {
+			ts.Check(report(program))
+		}
+	}
+}
+
+// report runs a program until it has sent a report.
+func report(program string) error {
+	srv, err := endpoint.Start(endpoint.Options{})
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	dyno := exec.CommandContext(ctx, program)
+	dyno.Env = []string{"PORT=0", "DYNO=web.1", "HEROKU_METRICS_URL=" + srv.URL("web"), "HMETRICS_INTERVAL=1s"}
+	var out bytes.Buffer
+	dyno.Stdout, dyno.Stderr = &out, &out
+	if err := dyno.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- dyno.Wait(); cancel() }()
+	_, err = srv.Wait(ctx, 1)
+	dyno.Process.Kill()
+	if exit := <-ended; err != nil || len(srv.Rejected()) > 0 {
+		return fmt.Errorf("waiting for a report from %s: %w (%v); refused: %v\n%s", program, err, exit, srv.Rejected(), &out)
+	}
+	return nil
+}
