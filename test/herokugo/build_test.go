@@ -99,7 +99,7 @@ func (a testApp) compare(t *testing.T, file string, packs []string) {
 		case isWanted:
 			want[name] = expand(string(f.Data))
 		case f.Name == "environ" && len(packs) == 1: // heroku/go alone replaces what is in its way there
-			b.Environ = append(b.Environ, strings.Fields(string(f.Data))...)
+			b.Environ = append(b.Environ, strings.Split(strings.TrimSpace(string(f.Data)), "\n")...)
 		default:
 			writeFile(t, filepath.Join(root, f.Name), strings.ReplaceAll(string(f.Data), "$GOVERSION", a.version))
 		}
