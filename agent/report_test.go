@@ -303,11 +303,11 @@ func TestAPanicOfTheErrHandlerIsItsOwn(t *testing.T) {
 	s := serve(t, refuseAll)
 	func() {
 		defer func() {
-			if p := recover(); p != "theirs" {
+			if p := recover(); p != "from the handler" {
 				t.Errorf("recovered %v", p)
 			}
 		}()
-		hmetrics.Report(context.Background(), s.URL("web.1"), func(error) error { panic("theirs") })
+		hmetrics.Report(context.Background(), s.URL("web.1"), func(error) error { panic("from the handler") })
 	}()
 	healthy := serve(t, nil)
 	start(t, healthy.URL("web.1"), nil)

@@ -29,7 +29,7 @@ type linkStep struct {
 const reasonFile = "reason"
 
 // A failure before which the step that compiled the main package has told it.
-var errAlreadySaid = errors.New("the step that compiled the main package has said why")
+var errAlreadyPrinted = errors.New("the step that compiled the main package has said why")
 
 // link runs a link step. What keeps the agent out of a program must not break the
 // build: the program is linked without it, the reason is said, and the next build
@@ -151,7 +151,7 @@ func (s linkStep) unhooked() error {
 	// to be cached lacks a character.
 	id, err := buildID(s.program[len(s.program)-1])
 	if i := strings.IndexByte(id, '/'); err == nil && i > 0 && contentID(id)[1:] == id[:i] {
-		return errAlreadySaid
+		return errAlreadyPrinted
 	}
 	return errors.New("its main package was compiled without the hook: build again with an empty build cache (go clean -cache)")
 }
@@ -219,7 +219,7 @@ func (s linkStep) without(path string, reason error) error {
 // say says for which reason a program is without the agent, and returns an error
 // if the step is to fail for it.
 func (s linkStep) say(path string, reason error) error {
-	if reason == errAlreadySaid {
+	if reason == errAlreadyPrinted {
 		return nil
 	}
 	text := printable(reason.Error())

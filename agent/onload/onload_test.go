@@ -237,13 +237,13 @@ func TestOff(t *testing.T) {
 			if _, stderr := run(t, c.exe, env...).end(); stderr != "" {
 				t.Errorf("wrote or ran %q", stderr)
 			}
-			p, said := run(t, c.exe, append(env, "HMETRICS_VERBOSE=1", "HMETRICS_INTERVAL=1s", "OTEL_METRIC_EXPORT_INTERVAL=1000")...), ""
+			p, printed := run(t, c.exe, append(env, "HMETRICS_VERBOSE=1", "HMETRICS_INTERVAL=1s", "OTEL_METRIC_EXPORT_INTERVAL=1000")...), ""
 			for i := strings.Count(c.verbose, "\n"); i > 0; i-- {
-				said += p.line() + "\n"
+				printed += p.line() + "\n"
 			}
 			_, stderr := p.end()
-			if said += stderr; said != c.verbose {
-				t.Errorf("verbose: got %q, want %q", said, c.verbose)
+			if printed += stderr; printed != c.verbose {
+				t.Errorf("verbose: got %q, want %q", printed, c.verbose)
 			}
 			s.Close()
 			if n := len(s.Reports()) + len(s.Exports()) + len(s.Rejected()); n != 0 {
@@ -474,7 +474,7 @@ func TestAPanicIsContainedAndReportingResumesAfterTheBackoff(t *testing.T) {
 
 // The program's log writer may panic at what it is given.
 func TestAPanicOfTheLogIsContained(t *testing.T) {
-	l := &logger{log: func(...string) { panic("theirs") }}
+	l := &logger{log: func(...string) { panic("from the logger") }}
 	n := 0
 	keepReporting(l, func() error {
 		if n++; n == 3 {

@@ -19,16 +19,16 @@ var proxyTargets = []string{
 
 // proxies returns what f says of each target.
 func proxies(f func(*http.Request) (*url.URL, error)) string {
-	var said []string
+	var lines []string
 	for _, target := range proxyTargets {
 		r, err := http.NewRequest("GET", target, nil)
 		if err != nil {
 			panic(err)
 		}
 		proxy, err := f(r)
-		said = append(said, fmt.Sprintf("%s: %v, error %v", target, proxy, err != nil))
+		lines = append(lines, fmt.Sprintf("%s: %v, error %v", target, proxy, err != nil))
 	}
-	return strings.Join(said, "\n")
+	return strings.Join(lines, "\n")
 }
 
 // For every environment the proxy is the one that net/http uses, which has to

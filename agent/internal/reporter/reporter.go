@@ -129,7 +129,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 	}
 	defer leave()
 
-	attempts, cutOff := outlive(ctx)
+	attempts, cutOff := withGrace(ctx)
 	defer cutOff()
 	e := o.edges
 	if e == nil {
@@ -188,10 +188,10 @@ func (r *Reporter) report(ctx context.Context, due time.Time, d *delivery) (err 
 	return r.format.delivered(answer)
 }
 
-// outlive returns a context that is canceled a grace period after ctx. Attempts
+// withGrace returns a context that is canceled a grace period after ctx. Attempts
 // are not cut off by ctx itself: one that is cut off may have been accepted all
 // the same, and would then be counted twice.
-func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	if ctx.Done() == nil {
 		return ctx, func() {}
 	}

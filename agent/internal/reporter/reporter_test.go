@@ -337,10 +337,10 @@ func TestAPanicOfTheHandlerIsNotSwallowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
 		w.serve = func(*http.Request) (*http.Response, error) { return answer(404) }
-		w.handler = func(error) error { panic("theirs") }
+		w.handler = func(error) error { panic("from the handler") }
 		func() {
 			defer func() {
-				if p := recover(); p != "theirs" {
+				if p := recover(); p != "from the handler" {
 					t.Errorf("recovered %v", p)
 				}
 			}()
