@@ -46,7 +46,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
+	if err == nil {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "serve:", err)
@@ -64,10 +64,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	addr := fs.String("addr", "127.0.0.1:0", "take reports and exports at this `address`; :9000 takes them from other machines, too")
 	pageAddr := fs.String("page", "127.0.0.1:0", "serve the page at this `address`")
 	open := fs.Bool("open", false, "show the page in a browser")
-	if err := machine.ParseFlags(fs, args, stdout, help); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
+	if err := machine.ParseFlags(fs, args, stdout, help); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("%w: %v", errUsage, err)
 	}
 	names := fs.Args()
