@@ -7,7 +7,6 @@ require (
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
 	github.com/otiai10/copy v1.14.1
 	github.com/rogpeppe/go-internal v1.16.0
-	golang.org/x/mod v0.43.0
 	golang.org/x/term v0.48.0
 )
 

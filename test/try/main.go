@@ -27,11 +27,13 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
@@ -54,59 +56,9 @@ Exit status: 0 if reports arrived and nothing was refused, 1 if not, 2 if the co
 line is wrong. go run makes 1 of every status but 0: for scripts, build it first with
 go build -o try ./test/try.`
 
-func main() {
-	os.Exit(status(start(), os.Stderr))
-}
-
-func start() error {
-	o, err := parse(os.Args[1:], os.Stdout)
-	if err != nil {
-		return err
-	}
-	ctx, hurry := interrupts()
-	s := &session{options: o, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr, hurry: hurry, bootTime: 10 * time.Second, grace: 5 * time.Second}
-	kind, _ := herokugo.Getenv(s.environ, "TERM")
-	s.terminal = kind != "" && kind != "dumb" && term.IsTerminal(int(os.Stderr.Fd()))
-	if s.buildpack, err = machine.Checkout(""); err != nil {
-		return err
-	}
-	return s.run(ctx)
-}
-
-// status prints an error and returns the exit status that stands for it.
-func status(err error, stderr io.Writer) int {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	fmt.Fprintln(stderr, "try:", err)
-	if errors.As(err, new(usageError)) {
-		fmt.Fprintln(stderr, "try: for help, type: go run ./test/try -h")
-		return 2
-	}
-	return 1
-}
-
-// A usageError says what is wrong with the command line.
-type usageError struct{ error }
-
-// interrupts returns a context that ends at the first signal to stop, and a channel
-// that is closed at the second.
-func interrupts() (context.Context, <-chan struct{}) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, cancel := context.WithCancel(context.Background())
-	hurry := make(chan struct{})
-	go func() {
-		<-signals
-		cancel()
-		<-signals
-		close(hurry)
-	}()
-	return ctx, hurry
-}
-
-// options are what the command line says.
-type options struct {
+// A session is one run of this command: the build of an app, and its processes.
+type session struct {
+	// What the command line says.
 	app      string // APP_DIR; empty: the app in test/apps/plain
 	args     []string
 	duration time.Duration // 0: no end
@@ -118,51 +70,126 @@ type options struct {
 	page     net.Listener
 	open     bool
 	json     bool
+
+	buildpack      string    // the root of the buildpack's checkout
+	environ        []string  // the user's environment
+	stdout, stderr io.Writer // for several goroutines, as a file is
+	colours        bool      // whether stderr may have them
+
+	// What a build makes.
+	built     string   // the app's directory, a copy
+	dotenv    []string // what the app's .env sets
+	processes []*process
+
+	server  *endpoint.Server
+	faults  endpoint.Switch
+	start   time.Time // of the processes
+	width   int       // of the column of their names
+	running sync.WaitGroup
+
+	mu   sync.Mutex // guards what is known of the reports of each process, too
+	rows int        // of the table
 }
 
-func parse(args []string, out io.Writer) (o options, err error) {
+// A usageError says what is wrong with the command line.
+type usageError struct{ error }
+
+func main() {
+	s := &session{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
+	kind := os.Getenv("TERM")
+	s.colours = kind != "" && kind != "dumb" && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(os.Stderr.Fd()))
+	err := s.parse(os.Args[1:])
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		defer stop()
+		err = s.run(ctx)
+	}
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "try:", err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintln(os.Stderr, "try: for help, type: go run ./test/try -h")
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func (s *session) parse(args []string) (err error) {
 	if i := slices.Index(args, "--"); i >= 0 {
-		args, o.args = args[:i], args[i+1:]
+		args, s.args = args[:i], args[i+1:]
 	}
 	fs := flag.NewFlagSet("try", flag.ContinueOnError)
-	fs.DurationVar(&o.duration, "for", 0, "run the app for this `duration`, such as 30s, and then stop it\n(default until Ctrl-C or until the app exits)")
-	fs.DurationVar(&o.interval, "interval", 2*time.Second, "the app's HMETRICS_INTERVAL, at least 1s, and OTEL_METRIC_EXPORT_INTERVAL")
-	fs.StringVar(&o.process, "process", "", "run only this process type or binary `name` (default all)")
-	fs.StringVar(&o.cache, "cache", machine.CacheDir("try"), "the CACHE_DIR, a `directory` that is kept between runs")
-	fs.StringVar(&o.goroot, "goroot", "", "build with the Go in this `directory` (default that of the go command)")
-	fs.Func("config", "a config var of the app, `NAME=VALUE`; may be repeated", func(s string) error {
-		if name, _, ok := strings.Cut(s, "="); !ok || name == "" || strings.ContainsAny(name, "/.") {
+	fs.DurationVar(&s.duration, "for", 0, "run the app for this `duration`, such as 30s, and then stop it\n(default until Ctrl-C or until the app exits)")
+	fs.DurationVar(&s.interval, "interval", 2*time.Second, "the app's HMETRICS_INTERVAL, at least 1s, and OTEL_METRIC_EXPORT_INTERVAL")
+	fs.StringVar(&s.process, "process", "", "run only this process type or binary `name` (default all)")
+	fs.StringVar(&s.cache, "cache", machine.CacheDir("try"), "the CACHE_DIR, a `directory` that is kept between runs")
+	fs.StringVar(&s.goroot, "goroot", "", "build with the Go in this `directory` (default that of the go command)")
+	fs.Func("config", "a config var of the app, `NAME=VALUE`; may be repeated", func(v string) error {
+		if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsAny(name, "/.") {
 			return errors.New("want NAME=VALUE")
 		}
-		o.config = append(o.config, s)
+		s.config = append(s.config, v)
 		return nil
 	})
 	page := fs.String("page", "127.0.0.1:0", "serve the page at this `address`, such as :8080")
-	fs.BoolVar(&o.open, "open", false, "show the page in a browser")
-	fs.BoolVar(&o.json, "json", false, "print a line of JSON for each report, export and event")
-	err = machine.ParseFlags(fs, args, out, help)
-	if errors.Is(err, flag.ErrHelp) {
-		return o, err
-	}
-	o.app = fs.Arg(0)
+	fs.BoolVar(&s.open, "open", false, "show the page in a browser")
+	fs.BoolVar(&s.json, "json", false, "print a line of JSON for each report, export and event")
+	err = machine.ParseFlags(fs, args, s.stdout, help)
+	s.app = fs.Arg(0)
 	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
 	case err != nil:
 	case fs.NArg() > 1:
 		err = fmt.Errorf("unexpected %q after APP_DIR: flags go before it, the app's own arguments after --", fs.Arg(1))
-	case o.interval < time.Second:
-		err = fmt.Errorf("-interval %v is too short: at least 1s", o.interval)
-	case o.duration != 0 && o.duration <= 2*o.interval:
-		err = fmt.Errorf("-for %v is too short: the first report may come up to %v after the start, twice -interval", o.duration, 2*o.interval)
-	case o.cache == "":
+	case s.interval < time.Second:
+		err = fmt.Errorf("-interval %v is too short: at least 1s", s.interval)
+	case s.duration != 0 && s.duration <= 2*s.interval:
+		err = fmt.Errorf("-for %v is too short: the first report may come up to %v after the start, twice -interval", s.duration, 2*s.interval)
+	case s.cache == "":
 		err = errors.New("-cache names no directory")
 	default:
 		// Now, since a build may take minutes.
-		if o.page, err = net.Listen("tcp", *page); err != nil {
+		if s.page, err = net.Listen("tcp", *page); err != nil {
 			err = fmt.Errorf("-page %s: %w", *page, err)
 		}
 	}
 	if err != nil {
-		return o, usageError{err}
+		return usageError{err}
 	}
-	return o, nil
+	return nil
+}
+
+// run builds the app and runs it until ctx is done, the app has exited or its
+// time is over. Its error is the line that says why this was no success.
+func (s *session) run(ctx context.Context) (err error) {
+	defer s.page.Close()
+	defer func() {
+		if err != nil && s.json {
+			s.tell(event{Event: "result", Text: err.Error(), Reported: new(bool)})
+		}
+	}()
+	if s.buildpack, err = machine.Checkout(""); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "try_")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, herokugo.RemoveAll(tmp)) }()
+	if err := s.build(ctx, tmp); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("interrupted before the app was started")
+		}
+		return err
+	}
+	return s.watch(ctx)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -3,121 +3,282 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
-// A process is a process type of the app.
+// A process is a process type of the app, and the dyno that runs it.
 type process struct {
 	name    string
 	command string // for bash, in the app's directory
 	binary  string // the one of the build's binaries that it runs
 
-	// What will report, if anything: see inspect.
-	agent    bool
-	reporter string
-	noOTLP   string // why the agent sends nothing by OTLP; empty if it does
+	expect string // what is to be expected of its reports
+	noOTLP string // why the agent sends nothing by OTLP; empty if it does
 
 	port    int
 	environ []string
+	ended   chan struct{} // closed when it has ended, all of its process group with it
+	output  []byte        // the end of what it has printed, to be read then
+
+	// Guarded by session.mu.
+	delivery page.Delivery
+	outage   bool
+	last     string // the document of the last request
 }
 
 var procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
 
 // findProcesses returns the process types in the app's Procfile that run one of
-// the binaries, or one for each binary if there are none; or the one of the given
-// name, of a process type or else of a binary. The release phase is not a process
-// type. Warnings are about lines of the Procfile that do not do what was meant.
-func findProcesses(app string, binaries []string, name string) (list []process, warnings []string, err error) {
+// the binaries, or one for each binary if there are none; or the one that -process
+// names, of a process type or else of a binary. The release phase is not a process
+// type. It warns of lines of the Procfile that do not do what was meant.
+func (s *session) findProcesses(binaries []string) ([]*process, error) {
 	if len(binaries) == 0 {
-		return nil, nil, errors.New("the build installed no binary: is there a main package in the app?")
+		return nil, errors.New("the build installed no binary: is there a main package in the app?")
 	}
-	warn := func(format string, args ...any) {
-		warnings = append(warnings, "Procfile: "+fmt.Sprintf(format, args...))
+	procfile, err := os.ReadFile(filepath.Join(s.built, "Procfile"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the Procfile: %w", err) // heroku/go makes one
 	}
-	procfile, err := os.ReadFile(filepath.Join(app, "Procfile"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("reading the Procfile: %w", err)
-	}
+	var list []*process
 	for i, line := range strings.Split(string(procfile), "\n") {
 		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
 		m := procfileLine.FindStringSubmatch(line)
-		if m == nil {
-			warn("line %d is not NAME: COMMAND, so Heroku ignores it: %s", i+1, line)
+		switch {
+		case line == "" || line[0] == '#':
+			continue
+		case m == nil:
+			s.warn("", "Procfile: line %d is not NAME: COMMAND, so Heroku ignores it: %s", i+1, line)
 			continue
 		}
-		name, words := m[1], words(m[2])
-		binary := runs(words, binaries)
+		program, binary := runs(m[2], binaries)
 		switch {
-		case binary == "" && strings.HasPrefix(words[0], "bin/") && !isFile(filepath.Join(app, words[0])):
-			warn("%s runs %s, which the build has not made; it has made bin/%s", name, words[0], strings.Join(binaries, ", bin/"))
 		case binary == "":
-			warn("%s runs %s, which is no Go program of the app: it is not started here, and reports nothing", name, words[0])
-		case name == "release":
-			warn("release is not run here; on Heroku it runs before each new release starts: %s", m[2])
+			s.warn("", "Procfile: %s runs %s, which is none of the app's Go programs, bin/%s: it is not started here, and reports nothing",
+				m[1], program, strings.Join(binaries, ", bin/"))
+		case m[1] == "release":
+			s.warn("", "Procfile: release is not run here; on Heroku it runs before each new release starts: %s", m[2])
 		default:
-			list = append(list, process{name: name, command: m[2], binary: binary})
+			list = append(list, &process{name: m[1], command: m[2], binary: binary})
 		}
 	}
 	all := slices.Clone(list)
 	for _, binary := range binaries {
-		if !slices.ContainsFunc(list, func(p process) bool { return p.binary == binary }) {
-			all = append(all, process{name: binary, command: "bin/" + binary, binary: binary})
+		if !slices.ContainsFunc(list, func(p *process) bool { return p.binary == binary }) {
+			all = append(all, &process{name: binary, command: "bin/" + binary, binary: binary})
 		}
 	}
-	if len(list) == 0 {
-		list = all
+	switch {
+	case s.process == "" && len(list) > 0:
+		return list, nil
+	case s.process == "":
+		return all, nil
 	}
-	if name == "" {
-		return list, warnings, nil
-	}
-	list, err = choose(all, name)
-	return list, warnings, err
-}
-
-func choose(all []process, name string) ([]process, error) {
-	var names []string
-	for _, by := range []func(process) string{func(p process) string { return p.name }, func(p process) string { return p.binary }} {
-		for _, p := range all {
-			if by(p) == name {
-				return []process{p}, nil
-			}
-			names = append(names, by(p))
-		}
-	}
-	slices.Sort(names)
-	return nil, usageError{fmt.Errorf("the app has no process %q; it has %s", name, strings.Join(slices.Compact(names), ", "))}
-}
-
-// words returns those of a command from its program on, such as bin/web.
-func words(command string) []string {
-	list := strings.Fields(strings.NewReplacer(`"`, "", "'", "").Replace(command))
-	i := slices.IndexFunc(list, func(w string) bool { return w != "exec" && !strings.Contains(w, "=") })
+	i := slices.IndexFunc(all, func(p *process) bool { return p.name == s.process })
 	if i < 0 {
-		return []string{command}
+		i = slices.IndexFunc(all, func(p *process) bool { return p.binary == s.process })
 	}
-	list = list[i:]
-	list[0] = strings.TrimPrefix(list[0], "./")
-	return list
+	if i >= 0 {
+		return all[i : i+1], nil
+	}
+	var names []string
+	for _, p := range all {
+		names = append(names, p.name)
+	}
+	return nil, usageError{fmt.Errorf("the app has no process %q; it has %s", s.process, strings.Join(names, ", "))}
 }
 
-// runs returns the first of the binaries that the words of a command run, or nothing.
-func runs(words, binaries []string) string {
+// runs returns the program that a command begins with, and the first of the binaries
+// that it runs, or nothing.
+func runs(command string, binaries []string) (program, binary string) {
+	words := append(strings.Fields(strings.NewReplacer(`"`, "", "'", "", ";", " ").Replace(command)), "")
+	for len(words) > 1 && (words[0] == "exec" || strings.Contains(words[0], "=")) {
+		words = words[1:]
+	}
 	for i, word := range words {
 		name := filepath.Base(word)
 		// bin is in the PATH, so the program's name may be all there is.
 		if slices.Contains(binaries, name) && (strings.HasSuffix(word, "bin/"+name) || i == 0 && name == word) {
-			return name
+			return words[0], name
 		}
 	}
-	return ""
+	return words[0], ""
+}
+
+// place gives a process its port and environment.
+func (s *session) place(p *process) error {
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		return err
+	}
+	p.port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	p.environ = slices.Clone(s.environ)
+	set := func(name string, value any) { p.environ = append(p.environ, fmt.Sprint(name, "=", value)) }
+	set("HMETRICS_INTERVAL", s.interval)
+	const otlp = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+	url := s.server.OTLPURL(p.name)
+	if p.noOTLP == "" {
+		set(otlp, url)
+		set("OTEL_METRIC_EXPORT_INTERVAL", s.interval.Milliseconds())
+	}
+	p.environ = slices.Concat(p.environ, s.dotenv, s.config)
+	if at, _ := herokugo.Getenv(p.environ, otlp); p.noOTLP == "" && at != url {
+		p.noOTLP = "the app has another " + otlp
+	}
+	path, _ := herokugo.Getenv(s.environ, "PATH")
+	set("HEROKU_METRICS_URL", s.server.URL(p.name))
+	set("PORT", p.port)
+	set("DYNO", p.name+".1")
+	set("PATH", path+":"+filepath.Join(s.built, "bin"))
+	set("PWD", s.built)
+	return nil
+}
+
+// grace is how long the app may take to stop; on Heroku it is 30 s.
+const grace = 5 * time.Second
+
+// launch starts p in a process group of its own, and tells when it ends. Its output
+// goes to standard error, a line at a time. When ctx is done it is stopped as the
+// platform does: SIGTERM to all of its processes, and SIGKILL after the grace period.
+// It does not outlive this process.
+func (s *session) launch(ctx context.Context, p *process) {
+	port := fmt.Sprint(p.port)
+	words := []string{p.command}
+	for _, arg := range s.args {
+		words = append(words, strings.NewReplacer("$PORT", port, "${PORT}", port).Replace(arg))
+	}
+	text := fmt.Sprintf("%s.1 is up: %s, PORT=%s, %s", p.name, strings.Join(words, " "), port, p.expect)
+	if p.noOTLP == "" {
+		text += ", by OTLP too"
+	}
+	s.tell(event{Event: "up", Process: p.name, Port: p.port, Text: text})
+
+	// "$@" are the app's arguments; the shell goes away for a simple command.
+	script := p.command
+	if len(s.args) > 0 {
+		script += ` "$@"`
+	}
+	cmd := exec.CommandContext(ctx, "bash", slices.Concat([]string{"-c", script, p.name}, words[1:])...)
+	lines := &lineWriter{each: func(line []byte) {
+		fmt.Fprintf(s.stderr, "%s.1 | %s\n", p.name, line)
+		p.output = append(append(p.output, line...), '\n')
+		p.output = p.output[max(0, len(p.output)-8<<10):]
+	}}
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.built, p.environ, lines, lines
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	kill := func(signal syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, signal) }
+	cmd.WaitDelay = grace
+	cmd.Cancel = func() error { return kill(syscall.SIGTERM) }
+	p.ended = make(chan struct{})
+	s.running.Go(func() {
+		defer close(p.ended)
+		// The kernel kills the child when the thread that started it ends.
+		runtime.LockOSThread()
+		start := time.Now()
+		how := fmt.Sprint(cmd.Run())
+		if cmd.Process != nil {
+			kill(syscall.SIGKILL) // what it has left behind
+			how = cmd.ProcessState.String()
+		}
+		lines.flush()
+		s.exit(ctx, p, how, time.Since(start))
+	})
+	if p.name == "web" {
+		go s.boot(p)
+	}
+}
+
+// boot warns of a web process that does not listen on its port.
+func (s *session) boot(p *process) {
+	const bootTime = 5 * time.Second
+	for late := time.Now().Add(bootTime); time.Now().Before(late); {
+		if c, err := net.Dial("tcp", fmt.Sprint("localhost:", p.port)); err == nil {
+			c.Close()
+			return
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-p.ended:
+			return
+		}
+	}
+	s.warn(p.name, "%s.1 does not listen on PORT, %d, after %v; Heroku kills a web process that does not within 60 s", p.name, p.port, bootTime)
+}
+
+// variable matches what looks like the name of a config var.
+var variable = regexp.MustCompile(`\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b`)
+
+// exit tells how a process ended, and where it failed and never reported, what it may
+// lack: the first variable that it has printed the name of and does not have.
+func (s *session) exit(ctx context.Context, p *process, how string, ran time.Duration) {
+	if ctx.Err() != nil {
+		if how == "signal: killed" {
+			s.tell(event{Event: "stopping", Process: p.name, Text: p.name + ".1 was killed: it had not ended after SIGTERM; on Heroku it has 30 s"})
+		}
+		return
+	}
+	s.mu.Lock()
+	reported := p.delivery.Accepted > 0
+	s.mu.Unlock()
+	text := fmt.Sprintf("%s.1 ended after %s: %s", p.name, elapsed(ran), how)
+	if !reported {
+		text += ", before its first report"
+	}
+	s.tell(event{Event: "exit", Process: p.name, Text: text})
+	if reported || how == "exit status 0" {
+		return
+	}
+	lacks := "NAME"
+	for _, name := range slices.Backward(variable.FindAllString(string(p.output), -1)) {
+		if _, ok := herokugo.Getenv(p.environ, name); !ok {
+			lacks = name
+		}
+	}
+	s.warn(p.name, "%s.1 may lack a config var: set it with -config %s=VALUE, or in the app's .env", p.name, lacks)
+}
+
+// A lineWriter calls each with every line that is written, without its end.
+type lineWriter struct {
+	each func(line []byte)
+	mu   sync.Mutex
+	rest []byte
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(l.rest, []byte("\n"))
+		if !ok && len(line) < 64<<10 {
+			return len(p), nil
+		}
+		l.each(line)
+		l.rest = rest
+	}
+}
+
+func (l *lineWriter) flush() {
+	if len(l.rest) > 0 {
+		l.each(l.rest)
+		l.rest = nil
+	}
 }

@@ -9,308 +9,274 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-// An output keeps what is written. As soon as the first step's expression matches in
-// what was written since the step before, the step is taken, and the next one counts.
-type output struct {
-	mu    sync.Mutex
-	buf   bytes.Buffer
-	seen  int
-	steps []step
-}
+// TestMain has this program be the command, too.
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"try": main}) }
 
-type step struct {
-	re   string
-	then func(match []string)
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.buf.Write(p)
-	for len(o.steps) > 0 {
-		re := regexp.MustCompile(o.steps[0].re)
-		m := re.FindStringSubmatch(o.buf.String()[o.seen:])
-		if m == nil {
-			break
-		}
-		o.seen = o.buf.Len()
-		if then := o.steps[0].then; then != nil {
-			then(m)
-		}
-		o.steps = o.steps[1:]
+// TestTry runs the command on real apps, all of them at the same time: they share a
+// CACHE_DIR, and the build cache of the go command that runs the tests, so that the
+// standard library is compiled only once for all tests of this repository.
+func TestTry(t *testing.T) {
+	wd, err := os.Getwd()
+	must(t, err)
+	// By names in this module, which are not cleaned: so go test runs it again when one of these files has changed.
+	must(t, machine.CopyBuildpack(t.TempDir(), wd+"/../.."))
+	must(t, os.CopyFS(t.TempDir(), os.DirFS("../herokugo/buildpack")))
+	dir, cache, tmp := t.TempDir(), t.TempDir(), t.TempDir()
+	archive, err := txtar.ParseFile("testdata/apps.txtar")
+	must(t, err)
+	must(t, txtar.Write(archive, dir))
+	must(t, os.Symlink("../shop", filepath.Join(dir, "linked", "bin")))
+	must(t, os.Symlink("linked", filepath.Join(dir, "link")))
+	must(t, syscall.Mknod(filepath.Join(dir, "linked", "socket"), syscall.S_IFSOCK|0o666, 0))
+	digest := func() string { // of names, modes, times and contents
+		archive, err := exec.Command("tar", "-c", "-C", dir, "--sort=name", ".").Output()
+		must(t, err)
+		return fmt.Sprintf("%x", sha256.Sum256(archive))
 	}
-	return len(p), nil
-}
+	before := digest()
+	environ, goroot := userEnviron(t, cache)
+	environ = append(environ, "TMPDIR="+tmp)
 
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
+	// Two runs do not build with one CACHE_DIR at the same time.
+	lock, err := machine.Lock(cache)
+	must(t, err)
+	waiting := start(t, dir, environ, "-cache", cache, "shop")
+	waiting.await("! try: waiting for another run that builds with " + cache)
+	waiting.cmd.Process.Signal(os.Interrupt)
+	waiting.end(1, "! try: interrupted before the app was started")
+	lock.Close()
 
-// A tester runs the real chain: this checkout's buildpack, the Go of this machine,
-// processes that listen on sockets. All runs have one CACHE_DIR, so that the
-// standard library is compiled once.
-type tester struct{ root, apps, cache string }
-
-// try runs the app until it ends, or its standard output has taken the steps.
-func (tt tester) try(t *testing.T, app string, steps []step, args ...string) (stdout, stderr string, err error) {
-	t.Helper()
-	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
-	ctx, stop := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer stop()
-	if len(steps) > 0 {
-		steps[len(steps)-1].then = func([]string) { stop() }
+	commands := map[string]*command{}
+	for args := range scenarios {
+		list := strings.Split(strings.ReplaceAll(args, "GOROOT", goroot), "  ")
+		commands[args] = start(t, dir, environ, append([]string{"-interval", "1s", "-cache", cache}, list...)...)
 	}
-	out, log := &output{steps: steps}, &output{}
-	s := &session{buildpack: tt.root, stdout: out, stderr: log, bootTime: time.Second, grace: 2 * time.Second}
-	if s.options, err = parse(append([]string{"-interval", "1s", "-cache", tt.cache}, args...), io.Discard); err != nil {
-		t.Fatal(err)
+	for args, check := range scenarios {
+		t.Run(args, func(t *testing.T) {
+			commands[args].T = t
+			check(commands[args])
+		})
 	}
-	s.app = filepath.Join(tt.apps, app)
-	// The user's own settings, which are not the platform's.
-	s.environ = append(os.Environ(), "GOFLAGS=-mod=mod -tags=users", "GOOS=plan9", "GOBIN=/nowhere", "HMETRICS_VERBOSE=", "GREETING=from the user")
-	before := digest(t, tt.apps)
-	err = s.run(ctx)
-	if ctx.Err() == context.DeadlineExceeded {
-		t.Fatalf("it did not end\n%s\n%s", out, log)
-	}
-	if after := digest(t, tt.apps); after != before {
+	if after := digest(); after != before {
 		t.Error("the sources have changed")
 	}
 	if left, _ := os.ReadDir(tmp); len(left) > 0 {
 		t.Errorf("%s is left in TMPDIR", left[0].Name())
 	}
-	return out.String(), log.String(), err
 }
 
-// digest returns what is below dir: names, modes, times and contents.
-func digest(t *testing.T, dir string) string {
-	t.Helper()
-	archive, err := exec.Command("tar", "-c", "-C", dir, "--sort=name", ".").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%x", sha256.Sum256(archive))
+// The scenarios, by arguments that are separated by two spaces.
+var scenarios = map[string]func(*command){
+	"-json  -config  HMETRICS_PACKAGES=./cmd/clock ./cmd/reports ./cmd/quits  shop": testProcesses,
+	"-goroot  GOROOT  -process  clock  -config  GO_INSTALL_PACKAGE_SPEC=./cmd/clock  -config  COLOUR=blue  " +
+		"-config  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=  shop  --  a b  port=$PORT": testClock,
+	"-for  2100ms  -config  GO_INSTALL_PACKAGE_SPEC=./cmd/deaf ./cmd/quits  -config  HMETRICS_PACKAGES=./cmd/quits  shop  --  get": ends(1, `
+		! try: warning: quits\.1 may lack a config var: set it with -config NAME=VALUE, or in the app's \.env
+		! try: stopping the app: SIGTERM, and after 5s SIGKILL
+		! try: web\.1 was killed: it had not ended after SIGTERM; on Heroku it has 30 s
+		! try: no report arrived: 0 reports and 0 exports by OTLP in 2\.\ds, .*; 1 request refused, the last one of quits: method GET, not POST`),
+	"-json  -config  GO_INSTALL_PACKAGE_SPEC=./cmd/deaf  -config  HMETRICS_PACKAGES=./cmd/clock  shop": ends(1,
+		`{"event":"result",.*"text":"nothing would report: the agent is in none of the app's programs; the log of the build says why","reported":false}`),
+	"-config  GO_INSTALL_PACKAGE_SPEC=./testdata/broken  shop": ends(1, `
+		!        testdata/broken/main\.go:3:15: undefined: missing
+		! try: the app does not build, the output is above: .*`),
+	"-config  HMETRICS_INJECT=off": ends(1, `! try: copying .*/test/apps/plain to .*
+		! try: the buildpack does not link the agent, so the app would not report; .*`),
+	"link": ends(1, `! try: not copied: open link/socket: .*
+		! try: bin in the app is a link to \.\./shop, .*`),
+	"shop/cmd/clock":     ends(2, "! try: APP_DIR must be the root of a module, as on Heroku: .*/go.mod: .*"),
+	"shop  -for  30s":    ends(2, `! try: unexpected "-for" after APP_DIR: flags go before it, .*`),
+	"-interval  999ms":   ends(2, "! try: -interval 999ms is too short: at least 1s"),
+	"-for  2s":           ends(2, "! try: -for 2s is too short: .*"),
+	"-config  ../A=b":    ends(2, `! try: invalid value "../A=b" for flag -config: want NAME=VALUE`),
+	"-page  127.0.0.1:x": ends(2, "! try: -page 127.0.0.1:x: .*"),
+	"-cache=":            ends(2, "! try: -cache names no directory\n! try: for help, type: .*"),
+	"-h":                 ends(0, "Examples:\n  -interval duration"),
 }
 
-func TestTry(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds apps")
-	}
-	root, err := machine.Checkout("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	wd, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// go test runs it again if a file has changed that was opened by a name in this module,
-	// as those are that are not cleaned.
-	for _, dir := range []string{"bin", "agent", "inject"} {
-		fs.WalkDir(os.DirFS(wd+"/../.."), dir, func(string, fs.DirEntry, error) error { return nil })
-	}
-	archive, err := os.ReadFile("testdata/apps.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tt := tester{root, writeFiles(t, string(archive)), os.Getenv("HMETRICS_TEST_CACHE")}
-	if tt.cache == "" {
-		tt.cache = t.TempDir()
-	}
-	if err := os.Chmod(filepath.Join(tt.apps, "web", "main.go"), 0o444); err != nil {
-		t.Fatal(err)
-	}
-	for _, link := range []string{"web/notes", "sibling/bin"} {
-		if err := os.Symlink("../notes", filepath.Join(tt.apps, link)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Run("web app", tt.testWebApp)
-	t.Run("processes of all kinds", tt.testProcesses)
-	t.Run("heroku/x loses counts", tt.testLoses)
-	t.Run("one process until time is over", func(t *testing.T) {
-		out, log, err := tt.try(t, "shop", nil, "-process", "clock", "-for", "2100ms", "-config", packages)
-		match(t, fmt.Sprint(out, err), `in 2\.\ds from clock`)
-		if strings.Contains(log, "reports.1") {
-			t.Errorf("another process was started, too:\n%s", log)
-		}
-	})
-	for name, c := range map[string]struct{ app, args, err, log string }{
-		"app that does not compile": {"broken", "", "the app does not build", "./main.go:3:15: undefined: missing\n"},
-		"bin that leads elsewhere":  {"sibling", "", "bin in the app is a link to " + tt.apps + "/notes", ""},
-		"no go.mod":                 {"notes", "", "has no go.mod", ""},
-		"injection switched off":    {"web", "-config HMETRICS_INJECT=off", "the buildpack does not link the agent, so the app would not report", ""},
-		"agent in no program":       {"web", "-config HMETRICS_PACKAGES=./cmd/none", "nothing would report: the agent is not in bin/web; ", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, log, err := tt.try(t, c.app, nil, strings.Fields(c.args)...)
-			if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(log, c.log) {
-				t.Errorf("got the error %v, want one with %q\n%s", err, c.err, log)
-			}
-		})
-	}
+func ends(status int, want string) func(*command) {
+	return func(c *command) { c.end(status, want) }
 }
 
-func (tt tester) testWebApp(t *testing.T) {
-	line := step{re: `(?m)^ +\d+\.\ds  web      +[\d.]+ [KM]iB +[\d.]+ KiB +[\d,]+ +4\.0 MiB +\d+ +\S+s +\d+$`}
-	out, log, err := tt.try(t, "web", []step{line, line}, "-config", "COLOUR=blue", "--", "one", "port=$PORT")
-	if err != nil {
-		t.Fatalf("%v\n%s", err, log)
+// testProcesses looks at a web process that does not listen, one that has the agent, one
+// that reports by itself and one that ends, while the endpoint fails for some time.
+func testProcesses(c *command) {
+	page := c.await(`"event":"page".*"url":"([^"]+)"`)[0]
+	c.await(`"event":"export".*"process":"clock".*"export":{.*"go.memory.gc.cycles":[1-9]`)
+	c.await(`"event":"report".*"process":"clock".*"report":{"counters":.*"counts":{"delivered":`)
+	if body := c.press(page, "503"); !strings.Contains(body, "Nothing is sent: the program reports there by itself, with go.opentelemetry.io/") {
+		c.Errorf("the page does not say why reports sends nothing by OTLP:\n%s", body)
 	}
-	match(t, out, `(?m)^    time  process        heap       stack      objects        goal     GCs     pause  goroutines$`)
-	match(t, out, `try: \d+ reports and \d+ exports? by OTLP in \d+\.\ds from web, nothing is lost\n$`)
-	match(t, log, `-----> Running: go install -v -tags heroku  example.com/web \n`)
-	port := match(t, log, `try: web\.1 is up: bin/web one port=(\d+), PORT=(\d+), reporting every 1s, by OTLP too\n`)
-	if port[1] != port[2] {
-		t.Errorf("$PORT is %s in the arguments and %s in the environment", port[1], port[2])
-	}
-	pid := match(t, log, `web\.1 \| pid (\d+) arguments one port=`+port[1]+`\n`)[1]
-	match(t, log, `web\.1 \| web\.1 says hello from the sibling, COLOUR blue, greeting from .env, tags ""\n`)
-	match(t, log, `web\.1 \| stopping\n`)
-	match(t, log, `try: warning: Procfile: release is not run here`)
-	if strings.Contains(log, "\x1b") {
-		t.Errorf("what is no terminal gets escape codes: %q", log)
-	}
-	if running(pid) {
-		t.Error("the app still runs")
-	}
-	if _, err := http.Get(match(t, log, `try: look at (http://127\.0\.0\.1:\d+/)\n`)[1]); err == nil {
-		t.Error("the page is still served")
-	}
-}
-
-// packages is a config var of the app shop: of its programs, one does not get the agent.
-const packages = "HMETRICS_PACKAGES=./cmd/clock ./cmd/reports ./cmd/quits"
-
-// A web process that does not listen, one that has the agent, one that reports by
-// itself and one that ends, while the endpoint fails for some time.
-func (tt tester) testProcesses(t *testing.T) {
-	url, body := "", ""
-	press := func(fault string) func([]string) {
-		return func([]string) { body = pressButton(t, url, fault) }
-	}
-	out, log, err := tt.try(t, "shop", []step{
-		{`"event":"page".*"url":"([^"]+)"`, func(m []string) { url = m[1] }},
-		{`"event":"export".*"process":"clock".*"export":{.*"go.memory.gc.cycles":[1-9]`, nil},
-		{`"event":"report".*"process":"clock".*"report":{"counters":`, press("503")},
-		{`"process":"clock".*outage: the endpoint has the fault 503"`, nil},
-		{`"process":"clock".*outage: pending \d+ collections?, .*"outage":"lasts"`, press("none")},
-		{`"process":"clock".*outage: over after \d\S+; \d+ collections? and \S+ were delivered, nothing is lost"`, nil},
-		{`"event":"report"`, nil},
-	}, "-json", "-config", packages)
-	if err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, log)
-	}
-	for _, want := range []string{
-		"Nothing is sent: the agent is not in bin/deaf.",
-		"Nothing is sent: the program reports there by itself, with go.opentelemetry.io/contrib/instrumentation/runtime.",
-	} {
-		if !strings.Contains(body, want) {
-			t.Errorf("the page has no %q:\n%s", want, body)
-		}
-	}
-	texts := ""
-	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
+	c.await(`"process":"clock".*outage: the endpoint has the fault 503","outage":"began"`)
+	c.await(`"process":"clock".*outage: pending \d+ collections?, .*"outage":"lasts"`)
+	c.press(page, "none")
+	c.await(`"process":"clock".*outage: over after \d\S+; \d+ collections? and \S+ were delivered, nothing is lost","outage":"over"`)
+	c.await(`(?s)"outage":"over".*"event":"report"`) // of the next one nothing is to be told
+	c.await(`"event":"warning",.*"text":"warning: web\.1 does not listen on PORT, \d+, after 5s; Heroku kills a web process that does not within 60 s"`)
+	c.cmd.Process.Signal(os.Interrupt)
+	c.end(0, `
+		! clock\.1 \| clock\.1, greeting from \.env, price 5 \$HOME, COLOUR red
+		! quits\.1 \| DATABASE_URL is not set
+		{"event":"warning",.*"text":"warning: Procfile: other runs node, .*
+		{"event":"warning",.*"text":"warning: Procfile: release is not run here; on Heroku .*: bin/quits migrate"}
+		{"event":"up",.*"process":"web","text":"web\.1 is up: trap .*, PORT=\d+, not reporting: the agent is not in bin/deaf","port":\d+}
+		{"event":"up",.*"process":"clock","text":"clock\.1 is up: .*, reporting every 1s, by OTLP too",.*
+		{"event":"up",.*"process":"reports","text":"reports\.1 is up: .*, reporting by itself with github\.com/heroku/x/hmetrics",.*
+		{"event":"exit",.*"process":"quits","text":"quits\.1 ended after \d\.\ds: exit status 4, before its first report"}
+		{"event":"warning",.*"text":"warning: quits\.1 may lack a config var: set it with -config DATABASE_URL=VALUE, or in the app's \.env"}
+		{"event":"result",.*"text":"\d+ reports and \d+ exports? by OTLP in .*, nothing is lost: web 0 and 0, clock .*","reported":true}`)
+	for line := range strings.Lines(c.output) {
 		var e event
-		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Time.IsZero() || e.Event == "report" && (e.Counts == nil || !json.Valid(e.Report)) {
-			t.Fatalf("%s is no event: %v", line, err)
+		if err := json.Unmarshal([]byte(line), &e); !strings.HasPrefix(line, "! ") && (err != nil || e.Time.IsZero()) {
+			c.Errorf("%s is no event: %v", line, err)
 		}
-		texts += e.Event + ": " + e.Text + "\n"
 	}
-	for _, re := range []string{
-		`warning: warning: Procfile: other runs node, `,
-		`up: web\.1 is up: bin/deaf, PORT=\d+, not reporting: the agent is not in bin/deaf`,
-		`up: clock\.1 is up: .*, reporting every 1s, by OTLP too`,
-		`up: reports\.1 is up: .*, reporting by itself with github\.com/heroku/x/hmetrics`,
-		`exit: quits\.1 exited with status 4 after \d+\.\ds, before its first report`,
-		`warning: warning: quits\.1 may lack DATABASE_URL: set a config var with -config DATABASE_URL=VALUE, or in the app's \.env`,
-		`warning: warning: web\.1 does not listen on PORT, \d+, after 1s; Heroku kills a web process that does not within 60 s`,
-		`stopping: waiting up to 2s for the app to end; Ctrl-C again ends it at once`,
-		`stopping: web\.1 was killed: `,
-		`result: \d+ reports and \d+ exports by OTLP in .*, nothing is lost: web 0 and 0, clock \d+ and \d+, reports 0 and 0, quits 0 and 0\n$`,
-	} {
-		match(t, texts, `(?m)^`+re)
+	if strings.Contains(c.output, "the fault none") {
+		c.Error("there is an outage while the endpoint has no fault")
 	}
-	match(t, log, `quits\.1 \| DATABASE_URL is not set\n`)
-	if !strings.HasSuffix(out, `"reported":true}`+"\n") {
-		t.Errorf("the last event is not the result:\n%s", out)
+	c.gone(c.await(`! web\.1 \| child (\d+)`)[0])
+}
+
+// testClock looks at an app of which one program is built, run without -json.
+func testClock(c *command) {
+	c.await(`^ +\d+\.\ds  clock    +[\d.]+ [KM]iB +[\d.]+ KiB +[\d,]+ +4\.0 MiB +\d+ +\S+s +\d+$`)
+	c.cmd.Process.Signal(os.Interrupt)
+	c.end(0, `
+		! try: the app has 3 variables from its \.env, as with heroku local
+		!        GREETING unset, GOFLAGS -toolexec=\S+, GOPRIVATE git\.example, GIT_TERMINAL_PROMPT 0, files \.env \.heroku \.profile\.d Procfile bin cmd go\.mod runtime testdata x
+		! -----> Running: go install -v -tags heroku ./cmd/clock
+		! try: clock\.1 is up: bin/clock a b port=\d+, PORT=\d+, reporting every 1s
+		! clock\.1 \| clock\.1, greeting from \.env, price 5 \$HOME, COLOUR blue
+		! clock\.1 \| stopping
+		    time  process        heap       stack      objects        goal     GCs     pause  goroutines
+		try: \d+ reports? and 0 exports by OTLP in \d+\.\ds, nothing is lost: clock \d+ and 0`)
+	port := c.await(`clock\.1 is up: .* port=(\d+), PORT=(\d+),`)
+	process := c.await(`clock\.1 \| pid (\d+), arguments \["a b" "port=(\d+)"\]`)
+	c.gone(process[0])
+	if port[0] != port[1] || port[0] != process[1] {
+		c.Errorf("$PORT is %s in the arguments and %s in the environment", process[1], port[1])
+	}
+	if strings.Contains(c.output, "\x1b") {
+		c.Errorf("what is no terminal gets escape codes: %q", c.output)
 	}
 }
 
-// The library that most Heroku Go apps report by loses what it cannot deliver.
-func (tt tester) testLoses(t *testing.T) {
-	if os.Getenv("HMETRICS_TEST_SLOW") == "" {
-		t.Skip("takes more than a minute: set HMETRICS_TEST_SLOW=1")
-	}
-	url := ""
-	tt.apps = filepath.Join(tt.root, "test", "apps")
-	out, log, err := tt.try(t, "reports", []step{
-		{`"url":"([^"]+)"`, func(m []string) { url = m[1] }},
-		{`"event":"report"`, func([]string) { pressButton(t, url, "503") }},
-		{`"lost":{"collections":[1-9]`, nil},
-	}, "-json")
-	if err != nil {
-		t.Errorf("%v\n%s\n%s", err, out, log)
+// A command is the command under test while it runs.
+type command struct {
+	*testing.T
+	cmd    *exec.Cmd
+	lines  chan string // of standard output and standard error: the latter begin with "! "
+	output string      // those that were read
+}
+
+// start runs the command in dir.
+func start(t *testing.T, dir string, environ []string, args ...string) *command {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	t.Cleanup(cancel)
+	c := &command{T: t, cmd: exec.CommandContext(ctx, "try", args...), lines: make(chan string, 1<<16)}
+	c.cmd.Dir, c.cmd.Env = dir, environ
+	c.cmd.Stdout = &lineWriter{each: func(line []byte) { c.lines <- string(line) }}
+	c.cmd.Stderr = &lineWriter{each: func(line []byte) { c.lines <- "! " + string(line) }}
+	must(t, c.cmd.Start())
+	go func() {
+		c.cmd.Wait()
+		close(c.lines)
+	}()
+	return c
+}
+
+// await waits until the output matches, and returns what the groups match.
+func (c *command) await(re string) []string {
+	c.Helper()
+	for {
+		if m := regexp.MustCompile("(?m)" + re).FindStringSubmatch(c.output); m != nil {
+			return m[1:]
+		}
+		line, ok := <-c.lines
+		if !ok {
+			c.Fatalf("nothing matches %s in\n%s", re, c.output)
+		}
+		c.output += line + "\n"
 	}
 }
 
-// pressButton has the endpoint fail by a button of the page, and returns the page.
-func pressButton(t *testing.T, url, fault string) string {
-	req, err := http.NewRequest("POST", url+"fault", strings.NewReader("fault="+fault))
-	if err != nil {
-		t.Error(err)
-		return ""
+// end waits for the end of the command. Each line of want must match a whole line.
+func (c *command) end(status int, want string) {
+	c.Helper()
+	for line := range c.lines {
+		c.output += line + "\n"
 	}
+	if got := c.cmd.ProcessState.ExitCode(); got != status {
+		c.Errorf("the exit status is %d, want %d, after\n%s", got, status, c.output)
+	}
+	for re := range strings.Lines(want) {
+		if re = strings.TrimSpace(re); re != "" {
+			c.await("^ *" + re + "$")
+		}
+	}
+}
+
+// press presses a button of the page, and returns the page.
+func (c *command) press(page, fault string) string {
+	req, err := http.NewRequest("POST", page+"fault", strings.NewReader("fault="+fault))
+	must(c.T, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Origin", strings.TrimSuffix(url, "/"))
+	req.Header.Set("Origin", strings.TrimSuffix(page, "/"))
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Error(err)
-		return ""
-	}
+	must(c.T, err)
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(resp.Body)
+	body, err := io.ReadAll(resp.Body)
+	must(c.T, err)
 	return string(body)
 }
 
-// match returns what re and its groups match in s.
-func match(t *testing.T, s, re string) []string {
-	t.Helper()
-	m := regexp.MustCompile(re).FindStringSubmatch(s)
-	if m == nil {
-		t.Fatalf("nothing matches %q in\n%s", re, s)
-	}
-	return m
+// userEnviron returns the environment of a user who has settings that are not the
+// platform's, and the GOROOT, and lays out a CACHE_DIR that shares the user's build cache.
+func userEnviron(t *testing.T, cache string) (environ []string, goroot string) {
+	environ, values, err := machine.Environ(t.Context(), "GOCACHE")
+	must(t, err)
+	goroot, gocache := values[0], values[1]
+	home := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(home, ".config", "go"), 0o777))
+	must(t, os.WriteFile(filepath.Join(home, ".config", "go", "env"), []byte("GOOS=plan9\nGOPRIVATE=git.example\n"), 0o666))
+	must(t, (&herokugo.Build{Cache: cache}).InstallGo(goroot))
+	must(t, os.Symlink(gocache, filepath.Join(cache, ".heroku", "go", "go-build-cache")))
+	return append(environ, "HOME="+home, "GOENV=", "GOCACHE="+gocache, "GOFLAGS=-mod=mod -tags=users", "GOBIN=/nowhere",
+		"HMETRICS_VERBOSE=", "GREETING=from the user", "GIT_TERMINAL_PROMPT=0", "TERM=xterm"), goroot
 }
 
-// writeFiles writes a txtar archive to a new directory.
-func writeFiles(t *testing.T, archive string) string {
+// gone waits until a process runs no more. One that has lost its parent may stay a
+// zombie until init takes it.
+func (c *command) gone(pid string) {
+	for late := time.Now().Add(10 * time.Second); time.Now().Before(late); {
+		b, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil || bytes.Contains(b, []byte(") Z ")) {
+			return
+		}
+	}
+	c.Errorf("process %s still runs", pid)
+}
+
+func must(t *testing.T, err error) {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := txtar.Write(txtar.Parse([]byte(archive)), dir); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
