@@ -59,7 +59,7 @@ func (s *session) build(ctx context.Context, tmp string) error {
 		return errors.New("the buildpack does not link the agent, so the app would not report; its output above says why")
 	}
 	if err := b.Run(ctx, filepath.Join(s.buildpack, "test", "herokugo", "buildpack")); err != nil {
-		return fmt.Errorf("the app does not build, the output is above: %w", err)
+		return fmt.Errorf("the app does not build, the output is above (as on Heroku, only what is in APP_DIR is there): %w", err)
 	}
 	var binaries []string
 	files, _ := filepath.Glob(filepath.Join(s.built, "bin", "*"))

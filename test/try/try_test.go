@@ -96,7 +96,7 @@ var scenarios = map[string]func(*command){
 		`{"event":"result",.*"text":"nothing would report: the agent is in none of the app's programs; the log of the build says why","reported":false}`),
 	"-config  GO_INSTALL_PACKAGE_SPEC=./testdata/broken  shop": ends(1, `
 		!        testdata/broken/main\.go:3:15: undefined: missing
-		! try: the app does not build, the output is above: .*`),
+		! try: the app does not build, the output is above .*`),
 	"-config  HMETRICS_INJECT=off": ends(1, `! try: copying .*/test/apps/plain to .*
 		! try: the buildpack does not link the agent, so the app would not report; .*`),
 	"link": ends(1, `! try: not copied: open link/socket: .*
