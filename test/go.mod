@@ -4,15 +4,18 @@ go 1.26.0
 
 require (
 	github.com/cli/browser v1.3.0
+	github.com/dsnet/try v0.0.3
+	github.com/dustin/go-humanize v1.1.0
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
 	github.com/otiai10/copy v1.14.1
+	github.com/prometheus/procfs v0.23.0
 	github.com/rogpeppe/go-internal v1.16.0
+	golang.org/x/sync v0.24.0
 	golang.org/x/term v0.48.0
 )
 
 require (
 	github.com/otiai10/mint v1.6.3 // indirect
-	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 )

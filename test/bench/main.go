@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
@@ -24,7 +26,7 @@ binaries, start-up, memory, CPU time.
 
 Both sides of a row are measured one after the other, and so is whatever else runs on the
 machine. The table has the medians of the pairs, and how far they spread. With -json each
-reading is kept as soon as there is one; the table shows the last run of each row there.
+reading is kept as soon as its pair is there; the table shows the last run of each row there.
 
 Usage:
 
@@ -32,172 +34,137 @@ Usage:
 
 Examples:
 
-	go run ./test/bench -list
 	go run ./test/bench -run '^cold/web' -pairs 3 -json readings.jsonl
 	go run ./test/bench -pairs 0 -json readings.jsonl
 
 Exit status: 0 if every target is met, 1 if not or if a row could not be measured, 2
-if the command line is wrong.`
+if the command line is wrong.
+
+Rows:
+
+`
 
 func main() {
 	o, err := parse(os.Args[1:], os.Stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(2)
+	if errors.Is(err, flag.ErrHelp) {
+		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	met, err := run(ctx, o)
-	stop()
+	status, met := 2, false
+	if err == nil {
+		status = 1
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		met, err = run(ctx, o)
+		stop()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	if err != nil || !met {
-		os.Exit(1)
+		os.Exit(status)
 	}
 }
 
 // options are what the command line says.
 type options struct {
-	run         *regexp.Regexp
-	pairs       int
-	orchestrion bool
-	list        bool
-	json        string
-	buildpack   string // empty: the checkout around the working directory
+	rows  []row // chosen
+	pairs int
+	json  string
 }
 
 func parse(args []string, out io.Writer) (o options, err error) {
-	pattern := ""
+	chosen, peer := regexp.MustCompile(""), false
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	fs.StringVar(&pattern, "run", "", "only the rows whose name this `regexp` matches")
+	fs.Func("run", "only the rows whose name this `regexp` matches", func(s string) (err error) {
+		chosen, err = regexp.Compile(s)
+		return err
+	})
 	fs.IntVar(&o.pairs, "pairs", 5, "measure each row this many `times`; 0 shows what is in the file -json")
-	fs.BoolVar(&o.orchestrion, "orchestrion", false, "measure Orchestrion too, as rows of the name NAME/orchestrion")
-	fs.BoolVar(&o.list, "list", false, "list the rows and measure nothing")
+	fs.BoolVar(&peer, "orchestrion", false, "measure Orchestrion too, as rows of the name NAME/orchestrion")
 	fs.StringVar(&o.json, "json", "", "add the readings to this `file`, a line of JSON each")
-	fs.StringVar(&o.buildpack, "buildpack", "", "the buildpack's root `directory` (default the checkout around the working directory)")
-	if err := machine.ParseFlags(fs, args, out, help); err != nil {
+	text := help
+	for _, r := range rows {
+		text += fmt.Sprintf("  %-12s  %s, beside %s\n", r.name, r.what, r.against)
+	}
+	if err := machine.ParseFlags(fs, args, out, strings.TrimSpace(text)); err != nil {
 		return o, err
 	}
-	if o.run, err = regexp.Compile(pattern); err != nil {
-		return o, fmt.Errorf("-run %s: %w", pattern, err)
+	for _, r := range rows {
+		if chosen.MatchString(r.name) {
+			o.rows = append(o.rows, r)
+		}
+		if r := r.orchestrion(); peer && r.against == install && chosen.MatchString(r.name) {
+			o.rows = append(o.rows, r)
+		}
 	}
 	switch {
 	case fs.NArg() > 0:
 		return o, fmt.Errorf("unexpected %q: rows are chosen with -run", fs.Arg(0))
 	case o.pairs < 0 || o.pairs == 0 && o.json == "":
 		return o, fmt.Errorf("-pairs %d: nothing is measured, and no -json names a file to show", o.pairs)
-	case len(o.chosen()) == 0:
-		return o, fmt.Errorf("-run %s: no row has such a name: -list shows them", pattern)
+	case len(o.rows) == 0:
+		return o, fmt.Errorf("-run %v: no row has such a name: -h shows them", chosen)
 	}
 	return o, nil
 }
 
-// chosen returns the groups of which rows were asked for.
-func (o options) chosen() (all []*pair) {
-	for _, g := range groups {
-		p := &pair{group: g}
-		for _, r := range g.rows {
-			if o.run.MatchString(r.name) {
-				p.names = append(p.names, r.name)
-			}
-			if peer := r.orchestrion().name; o.orchestrion && r.canBeOrchestrion() && o.run.MatchString(peer) {
-				p.names = append(p.names, peer)
-			}
-		}
-		if len(p.names) > 0 {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-// run measures and shows what was asked for. It reports whether no target is missed.
+// run measures rows after rows and shows what the file holds then. What fails in some does
+// not cost the next. It reports whether no target is missed.
 func run(ctx context.Context, o options) (met bool, err error) {
-	if o.list {
-		for _, p := range o.chosen() {
-			for _, r := range p.wanted() {
-				fmt.Printf("%-12s  %s, beside %s\n", r.name, r.what, r.against)
-			}
-		}
-		return true, nil
-	}
-	j, err := openJournal(o.json)
-	if err != nil {
-		return false, err
-	}
+	defer try.Handle(&err)
+	j := try.E1(openJournal(o.json))
 	defer j.file.Close()
 	if o.pairs > 0 {
-		err = measure(ctx, o, j)
+		w := openWorkspace(ctx, machine.CacheDir("bench"))
+		defer w.close()
+		j.release = w.release
+		for left := o.rows; len(left) > 0 && ctx.Err() == nil; {
+			m := &measurement{workspace: w, journal: j}
+			for len(left) > 0 && (m.rows == nil || m.rows[0].kind == left[0].kind && m.rows[0].app.name == left[0].app.name) {
+				m.rows, left = append(m.rows, left[0]), left[1:]
+			}
+			if e := m.repeat(ctx, o.pairs); e != nil {
+				err = errors.Join(err, e)
+				log.Print(e)
+			}
+			log.Printf("%d rows follow", len(left))
+		}
 	}
-	table, met := j.table(rows(), true)
+	table, met := j.table()
 	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	fmt.Fprint(tw, strings.ReplaceAll(table, "|", "\t|"))
 	tw.Flush()
 	return met, err
 }
 
-// measure measures group after group. What fails in one does not cost the next.
-func measure(ctx context.Context, o options, j *journal) (err error) {
-	began := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Fprintf(os.Stderr, "%7s  %s\n", time.Since(began).Round(time.Second), fmt.Sprintf(format, args...))
-	}
-	defer catch(&err)
-	w := openWorkspace(ctx, machine.CacheDir("bench"), o.buildpack, say)
-	defer w.close()
-	j.release = w.release
-	all := o.chosen()
-	for i, p := range all {
-		n := o.pairs
-		if p.once {
-			n = 1
-		}
-		say("%s: %d pairs; %d groups of rows follow", strings.Join(p.names, " "), n, len(all)-1-i)
-		p.journal, p.say = j, say
-		if e := p.repeat(ctx, w, n); e != nil && ctx.Err() == nil {
-			err = errors.Join(err, fmt.Errorf("pair %d of %s: %w", p.n, strings.Join(p.names, " "), e))
-			say("%v", e)
-		}
-	}
-	return errors.Join(err, ctx.Err())
+// A measurement takes pairs of readings, one of each side, of rows that share them.
+type measurement struct {
+	*workspace
+	rows     []row
+	journal  *journal
+	n, pairs int // how often it is made, from 1, and the pairs that it has taken
 }
 
-// repeat measures n pairs.
-func (p *pair) repeat(ctx context.Context, w *workspace, n int) (err error) {
-	defer catch(&err)
+// repeat measures n times, or once where the next would be the same.
+func (m *measurement) repeat(ctx context.Context, n int) (err error) {
+	defer try.HandleF(&err, func() { err = fmt.Errorf("measuring %s for the %d. time: %w", m.rows[0].name, m.n, err) })
+	if m.rows[0].kind == growth {
+		n = 1
+	}
 	start := time.Now()
-	for p.n = 1; p.n <= n; p.n++ {
-		p.measure(ctx, w, p)
-		took := time.Since(start)
-		p.say("pair %d of %d; the rest take about %v", p.n, n, (took / time.Duration(p.n) * time.Duration(n-p.n)).Round(time.Second))
+	for m.n = 1; m.n <= n; m.n++ {
+		m.rows[0].measure(ctx, m)
+		log.Printf("%s: %d of %d; the rest take about %v", m.rows[0].name, m.n, n,
+			(time.Since(start) / time.Duration(m.n) * time.Duration(n-m.n)).Round(time.Second))
 	}
 	return nil
 }
 
-// A failure ends the pair that is being measured: it is passed on by panic.
-type failure struct{ error }
-
-func check(err error) {
-	if err != nil {
-		panic(failure{err})
-	}
-}
-
-func must[T any](v T, err error) T {
-	check(err)
-	return v
-}
-
-// catch, deferred, makes an error of a failure.
-func catch(err *error) {
-	if p := recover(); p != nil {
-		f, ok := p.(failure)
-		if !ok {
-			panic(p)
-		}
-		*err = errors.Join(*err, f.error)
+// add takes the readings of a row.
+func (m *measurement) add(r row, a, b took) {
+	m.pairs++
+	for i, t := range []took{a, b} {
+		side := []string{r.a, r.b}[i]
+		log.Printf("%s  %s: %s", r.name, side, r.show(t.wall))
+		m.journal.add(reading{Row: r.name, Pair: m.pairs, Side: side, Unit: r.unit, Value: t.wall, CPU: t.cpu})
 	}
 }

@@ -1,13 +1,17 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/dsnet/try"
 )
 
 // A reading is one side of one pair.
@@ -18,65 +22,39 @@ type reading struct {
 	Row   string  `json:"row"`
 	Pair  int     `json:"pair"` // from 1
 	Side  string  `json:"side"`
-	Unit  unit    `json:"unit"`
+	Unit  string  `json:"unit"`
 	Value float64 `json:"value"`
 	CPU   float64 `json:"cpu,omitempty"` // seconds of CPU time in it, where that is known
 }
 
-// A journal holds readings and, if it has a file, writes each to it at once as a line
-// of JSON: what ends the command half way through loses nothing.
+// A journal holds readings and writes each to a file at once as a line of JSON: what ends
+// the command half way through loses nothing.
 type journal struct {
 	run, release string
-	file         *os.File // may be nil
+	file         *os.File
 	readings     []reading
 }
 
 // openJournal reads what an earlier run left in the file name, which may be empty or
 // not exist yet, and goes on writing to it.
-func openJournal(name string) (*journal, error) {
-	j := &journal{run: time.Now().UTC().Format(time.RFC3339Nano)}
-	if name == "" {
-		return j, nil
-	}
-	b, err := os.ReadFile(name)
-	if err != nil && !os.IsNotExist(err) {
-		return nil, err
-	}
-	for n, line := range bytes.Split(bytes.TrimSpace(b), []byte("\n")) {
-		if len(line) == 0 {
-			continue
-		}
+func openJournal(name string) (j *journal, err error) {
+	defer try.Handle(&err)
+	file := try.E1(os.OpenFile(cmp.Or(name, os.DevNull), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666))
+	j = &journal{run: time.Now().UTC().Format(time.RFC3339Nano), file: file}
+	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var r reading
-		if err := json.Unmarshal(line, &r); err != nil {
-			return nil, fmt.Errorf("%s:%d is no reading: %w: remove that line or name another file", name, n+1, err)
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return nil, fmt.Errorf("%s:%d is no reading: %w: remove that line or name another file", name, len(j.readings)+1, err)
 		}
 		j.readings = append(j.readings, r)
 	}
-	j.file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
-	return j, err
+	return j, nil
 }
 
-func (j *journal) add(r reading) error {
+func (j *journal) add(r reading) {
 	r.Run, r.Go, r.CPUs = j.run, j.release, runtime.NumCPU()
 	j.readings = append(j.readings, r)
-	if j.file == nil {
-		return nil
-	}
-	return json.NewEncoder(j.file).Encode(r)
-}
-
-// last returns the readings of a row from the last run that has any: figures of
-// different runs are never mixed.
-func (j *journal) last(name string) (found []reading) {
-	for _, r := range j.readings {
-		if r.Row == name {
-			if len(found) > 0 && found[0].Run != r.Run {
-				found = nil
-			}
-			found = append(found, r)
-		}
-	}
-	return found
+	try.E(json.NewEncoder(j.file).Encode(r))
 }
 
 // A summary is what the pairs of a row come to. The spread, from low to high, is a
@@ -90,10 +68,17 @@ type summary struct {
 	machine   string
 }
 
-// summary sums up the pairs of a row that have both sides; there may be none.
+// summary sums up the pairs of a row that have both sides; there may be none. They are of
+// the last run that has any: figures of different runs are never mixed.
 func (j *journal) summary(r row) (s summary) {
-	sides := map[string]map[int]reading{r.a: {}, r.b: {}}
-	for _, x := range j.last(r.name) {
+	sides, run := map[string]map[int]reading{}, ""
+	for _, x := range j.readings {
+		if x.Row != r.name {
+			continue
+		}
+		if x.Run != run {
+			sides, run = map[string]map[int]reading{r.a: {}, r.b: {}}, x.Run
+		}
 		if of := sides[x.Side]; of != nil {
 			of[x.Pair] = x
 		}
@@ -104,7 +89,11 @@ func (j *journal) summary(r row) (s summary) {
 		if !ok {
 			continue
 		}
-		as, bs, compared = append(as, a.Value), append(bs, b.Value), append(compared, r.compared(a.Value, b.Value))
+		c := a.Value / b.Value
+		if r.difference {
+			c = a.Value - b.Value
+		}
+		as, bs, compared = append(as, a.Value), append(bs, b.Value), append(compared, c)
 		if a.CPU > 0 && b.CPU > 0 {
 			cpus = append(cpus, a.CPU/b.CPU)
 		}
@@ -127,39 +116,43 @@ func median(values []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// table returns a table of the rows that have readings, and whether no target is
-// missed. The full one has what is needed to judge a row.
-func (j *journal) table(rows []row, full bool) (text string, met bool) {
-	met = true
+// table returns a table of the rows that have readings, and whether no target is missed.
+// It has what is needed to judge a row, unless it is to be brief and of some rows alone.
+func (j *journal) table(brief ...string) (text string, met bool) {
+	full, met := len(brief) == 0, true
 	machine := ""
 	for _, r := range rows {
-		s := j.summary(r)
-		if s.pairs == 0 {
+		s, peer := j.summary(r), j.summary(r.orchestrion())
+		if s.pairs == 0 || !full && !slices.Contains(brief, r.name) {
 			continue
 		}
 		machine = s.machine
-		spread, beside := r.shown(s.low)+" … "+r.shown(s.high), ""
-		if s.low == s.high { // what does not vary
-			spread = ""
+		spread, beside, cpu, target := "", "", "", ""
+		if s.low != s.high { // what does not vary has none
+			spread = r.shown(s.low) + " … " + r.shown(s.high)
 		}
-		if o := j.summary(r.orchestrion()); o.pairs > 0 {
-			beside = r.shown(o.mid)
+		if peer.pairs > 0 {
+			beside = r.shown(peer.mid)
 		}
-		target, missed := r.verdict(s)
-		met = met && !missed
-		line := fmt.Sprintf("| %s | %s: %s | %s | %s | %s | %s |", r.what, r.against, r.unit.show(s.b), r.unit.show(s.a), r.shown(s.mid), spread, beside)
-		if full {
-			cpu := ""
-			if s.cpu > 0 {
-				cpu = fmt.Sprintf("%.3f", s.cpu)
-			}
-			line = fmt.Sprintf("| %s %s %d | %s | %s |", r.name, line, s.pairs, cpu, target)
+		if s.cpu > 0 {
+			cpu = fmt.Sprintf("%.3f", s.cpu)
 		}
-		text += line + "\n"
+		if r.target > 0 {
+			verdict := map[bool]string{true: "met", false: "missed"}[s.mid <= r.target]
+			target = "≤ " + r.shown(r.target) + ": " + verdict
+			met = met && verdict == "met"
+		}
+		text += line(full, []string{r.name, r.what, r.against + ": " + r.show(s.b), r.show(s.a), r.shown(s.mid), spread, beside,
+			fmt.Sprint(s.pairs), cpu, target})
 	}
-	head, rule := "| what is measured ("+machine+") | beside it | with it | compared | lowest … highest | Orchestrion |", "|---|---|---|---|---|---|"
-	if full {
-		head, rule = "| row "+head+" pairs | CPU | target |", rule+"---|---|---|---|"
+	head := line(full, []string{"row", "what is measured (" + machine + ")", "beside it", "with it", "compared", "lowest … highest", "Orchestrion",
+		"pairs", "CPU", "target"})
+	return head + strings.Repeat("|---", strings.Count(head, "|")-1) + "|\n" + text, met
+}
+
+func line(full bool, columns []string) string {
+	if !full {
+		columns = columns[1:7]
 	}
-	return head + "\n" + rule + "\n" + text, met
+	return "| " + strings.Join(columns, " | ") + " |\n"
 }

@@ -3,52 +3,48 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 // A workspace is where apps are built.
 //
-//	TMP/buildpack   a copy, so that an edit meanwhile does not change what is measured
-//	TMP/apps/NAME   the generated apps, both sides of a pair build in one place
-//	TMP/bin/NAME    what is built only to be looked at or run, with
-//	CACHE/warm      its build cache
+//	TMP/buildpack      a copy, so that an edit meanwhile does not change what is measured
+//	TMP/apps/NAME      the generated apps, both sides of a pair build in one place
+//	TMP/bin/NAME/SIDE  what is built only to be looked at or run, with
+//	CACHE/warm         its build cache
 type workspace struct {
-	checkout  string
-	cache     string
-	lock      *os.File
-	tmp       string
-	buildpack string
-	gocmd     string
-	release   string   // as in go1.26.8
-	environ   []string // of every build
-	say       func(format string, args ...any)
+	checkout, buildpack, cache, tmp string
 
-	apps     map[string]app    // by name
-	binaries map[string]string // by app and side
+	lock    *os.File
+	gocmd   string
+	release string   // as in go1.26.8
+	environ []string // of every build
 }
 
 // openWorkspace locks the directory cache for this process, since two at a time would
-// measure each other, and copies the buildpack whose checkout is root, or the one around
-// the working directory.
-func openWorkspace(ctx context.Context, cache, root string, say func(string, ...any)) *workspace {
-	environ, values, err := machine.Environ(ctx, "GOVERSION")
-	check(err)
+// measure each other, and copies the buildpack.
+func openWorkspace(ctx context.Context, cache string) *workspace {
+	environ, values := try.E2(machine.Environ(ctx, "GOVERSION"))
 	w := &workspace{
-		cache: cache, lock: must(machine.Lock(cache)), checkout: must(machine.Checkout("")), say: say,
+		cache: cache, lock: try.E1(machine.Lock(cache)), checkout: try.E1(machine.Checkout("")),
 		gocmd: filepath.Join(values[0], "bin", "go"), release: values[1],
-		tmp: must(filepath.EvalSymlinks(must(os.MkdirTemp("", "bench.")))), apps: map[string]app{}, binaries: map[string]string{},
+		tmp: try.E1(filepath.EvalSymlinks(try.E1(os.MkdirTemp("", "bench.")))),
 	}
 	w.buildpack = filepath.Join(w.tmp, "buildpack")
-	check(machine.CopyBuildpack(w.buildpack, must(machine.Checkout(root))))
+	try.E(machine.CopyBuildpack(w.buildpack, w.checkout))
 	w.environ = append(environ, "HOME="+w.dir("home"), "TMPDIR="+w.dir("tmp"), "GOWORK=off", "GOTELEMETRY=off", "LC_ALL=C")
 	return w
 }
@@ -59,53 +55,50 @@ func (w *workspace) close() {
 }
 
 // dir makes a new empty directory, which the caller may remove.
-func (w *workspace) dir(name string) string { return must(os.MkdirTemp(w.tmp, name+".")) }
+func (w *workspace) dir(name string) string { return try.E1(os.MkdirTemp(w.tmp, name+".")) }
+
+// took is what a process and those that it started took, in seconds. Where bytes are
+// measured, wall is bytes.
+type took struct{ wall, cpu float64 }
 
 // run runs a program to its end and returns what it printed. What other processes have
 // written is on the disk before.
-func (w *workspace) run(ctx context.Context, dir string, env []string, name string, args ...string) (string, took) {
+func (w *workspace) run(ctx context.Context, dir string, env []string, args ...string) (string, took) {
 	syscall.Sync()
-	cmd := exec.Command(name, args...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.Env = dir, append(env[:len(env):len(env)], "PWD="+dir)
-	var out, log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &log
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	start := time.Now()
 	err := herokugo.RunGroup(ctx, cmd)
 	wall := time.Since(start).Seconds()
-	if err == nil && strings.Contains(log.String(), "hmetrics: the metrics agent is not linked") {
-		err = fmt.Errorf("there is nothing to measure")
+	if err == nil && strings.Contains(stderr.String(), "hmetrics: the metrics agent is not linked") {
+		err = errors.New("there is nothing to measure")
 	}
 	if err != nil {
-		check(fmt.Errorf("%s: %w\n%s%s", strings.Join(cmd.Args, " "), err, &out, &log))
+		try.E(fmt.Errorf("%s: %w\n%s%s", strings.Join(cmd.Args, " "), err, &stdout, &stderr))
 	}
-	return strings.TrimSpace(out.String()), took{wall, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
+	return strings.TrimSpace(stdout.String()), took{wall, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
 }
 
-// A builder builds an app in one way.
+// A builder builds the app in a directory in one way.
 type builder struct {
-	side    string
-	app     app
-	gocache string
-	bin     string
-	cache   string // CACHE_DIR of the buildpack
-	env     []string
-	command []string
+	side, app, dir, gocache string
+	env                     []string
+	command                 []string
 }
 
 // newBuilder returns a builder with new caches in dir. A new CACHE_DIR has the injector
 // built and the agent's modules fetched within the time of the first build.
-func (w *workspace) newBuilder(ctx context.Context, side string, a app, dir string) *builder {
+func (w *workspace) newBuilder(ctx context.Context, side, app, dir string) *builder {
 	dir = filepath.Join(dir, side)
-	b := &builder{
-		side: side, app: a, env: w.environ, gocache: filepath.Join(dir, "gocache"), bin: filepath.Join(dir, "bin"), cache: filepath.Join(dir, "cache"),
-		command: []string{w.gocmd, "install", "-tags", "heroku", "./..."},
-	}
-	check(os.MkdirAll(b.cache, 0o777))
+	b := &builder{side: side, app: app, dir: dir, gocache: filepath.Join(dir, "gocache"), env: w.environ}
+	b.command = []string{w.gocmd, "install", "-tags", "heroku", "./..."}
 	switch side {
 	case buildpack:
 		w.deploy(ctx, b, w.buildpack, "")
 	case orchestrion:
-		b.command = append([]string{w.orchestrion(ctx, a), "go"}, b.command[1:]...)
+		b.command = append([]string{w.orchestrion(ctx), "go"}, b.command[1:]...)
 	}
 	return b
 }
@@ -113,24 +106,26 @@ func (w *workspace) newBuilder(ctx context.Context, side string, a app, dir stri
 // deploy runs a copy of the buildpack, as a platform does. The builder gets the
 // environment that its file export leaves for the Go buildpack.
 func (w *workspace) deploy(ctx context.Context, b *builder, buildpack, packages string) {
-	app := w.dir("deployed")
-	var log bytes.Buffer
-	build := &herokugo.Build{App: app, Cache: b.cache, Env: filepath.Join(app, "env"), Environ: w.environ, Stdout: &log, Stderr: &log}
-	check(os.Mkdir(build.Env, 0o777))
-	check(os.WriteFile(filepath.Join(build.Env, "HMETRICS_PACKAGES"), []byte(packages), 0o666))
-	check(os.WriteFile(filepath.Join(app, "go.mod"), nil, 0o666))
+	app, cache := w.dir("deployed"), filepath.Join(b.dir, "cache")
+	var printed bytes.Buffer
+	build := &herokugo.Build{App: app, Cache: cache, Env: filepath.Join(app, "env"), Environ: w.environ, Stdout: &printed, Stderr: &printed}
+	try.E(os.MkdirAll(cache, 0o777))
+	try.E(os.Mkdir(build.Env, 0o777))
+	try.E(os.WriteFile(filepath.Join(build.Env, "HMETRICS_PACKAGES"), []byte(packages), 0o666))
+	try.E(os.WriteFile(filepath.Join(app, "go.mod"), nil, 0o666))
 	copied := filepath.Join(app, "buildpack")
-	check(machine.CopyBuildpack(copied, buildpack))
+	try.E(machine.CopyBuildpack(copied, buildpack))
 	err := build.Run(ctx, copied)
 	if _, ok := herokugo.Getenv(build.Environ, "HMETRICS_STAGE"); err != nil || !ok {
-		check(fmt.Errorf("the buildpack has exported a stage: %t; its error: %v\n%s", ok, err, log.String()))
+		try.E(fmt.Errorf("the buildpack has exported a stage: %t; its error: %v\n%s", ok, err, printed.String()))
 	}
 	b.env = build.Environ
 }
 
-// install builds all main packages as heroku/go does.
-func (w *workspace) install(ctx context.Context, b *builder) took {
-	_, t := w.run(ctx, b.app.dir, append(b.env[:len(b.env):len(b.env)], "GOCACHE="+b.gocache, "GOBIN="+b.bin), b.command[0], b.command[1:]...)
+// install builds all main packages as heroku/go does, with a prefix to the command.
+func (w *workspace) install(ctx context.Context, b *builder, prefix ...string) took {
+	env := append(b.env[:len(b.env):len(b.env)], "GOCACHE="+b.gocache, "GOBIN="+filepath.Join(b.dir, "bin"))
+	_, t := w.run(ctx, b.app, env, slices.Concat(prefix, b.command)...)
 	return t
 }
 
@@ -140,28 +135,24 @@ func (w *workspace) binary(ctx context.Context, s shape, side string) string {
 	if side != buildpack {
 		s, side = s.with(side), plain
 	}
-	key := s.name + " " + side
-	if w.binaries[key] == "" {
-		a := w.generate(ctx, s)
-		b := w.newBuilder(ctx, side, a, filepath.Join(w.tmp, "bin", a.name))
-		w.say("building %s, %s, not timed", a.name, side)
+	dir := filepath.Join(w.tmp, "bin", s.name)
+	file := filepath.Join(dir, side, "bin", "app00")
+	if _, err := os.Stat(file); err != nil {
+		log.Printf("building %s, %s, not timed", s.name, side)
+		b := w.newBuilder(ctx, side, w.generate(ctx, s), dir)
 		b.gocache = filepath.Join(w.cache, "warm")
 		w.install(ctx, b)
-		w.binaries[key] = filepath.Join(b.bin, a.main)
 	}
-	return w.binaries[key]
+	return file
 }
 
 // The peer that does the most similar thing.
 const orchestrionModule = "github.com/DataDog/orchestrion@v1.15.0"
 
-// orchestrion returns the program of an app that depends on it. It is built once.
-func (w *workspace) orchestrion(ctx context.Context, a app) string {
-	program := filepath.Join(w.tmp, "orchestrion")
-	if _, err := os.Stat(program); err != nil {
-		w.say("building %s, not timed; the first time takes minutes", orchestrionModule)
-		module, _, _ := strings.Cut(orchestrionModule, "@")
-		w.run(ctx, a.dir, append(w.environ[:len(w.environ):len(w.environ)], "GOCACHE="+filepath.Join(w.cache, "warm")), w.gocmd, "build", "-mod=mod", "-o", program, module)
-	}
-	return program
+// orchestrion builds that program for apps that depend on it, and returns it.
+func (w *workspace) orchestrion(ctx context.Context) string {
+	log.Printf("building %s, not timed; the first time takes minutes", orchestrionModule)
+	env := append([]string{"GOBIN=" + w.tmp, "GOCACHE=" + filepath.Join(w.cache, "warm")}, w.environ...)
+	w.run(ctx, w.tmp, env, w.gocmd, "install", orchestrionModule)
+	return filepath.Join(w.tmp, "orchestrion")
 }

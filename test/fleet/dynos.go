@@ -2,16 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
 	"github.com/prometheus/procfs"
 )
@@ -26,79 +26,63 @@ type moment struct {
 // use is the CPU time of a process since its start, in seconds, and its memory.
 type use struct{ cpu, megabytes float64 }
 
-func used(p *program) (use, error) {
-	proc, err := procfs.NewProc(p.Process.Pid)
-	if err != nil {
-		return use{}, err
-	}
-	stat, err := proc.Stat()
-	return use{stat.CPUTime(), float64(stat.ResidentMemory()) / 1e6}, err
+func (p *process) used() use {
+	stat := try.E1(try.E1(procfs.NewProc(p.Process.Pid)).Stat())
+	return use{stat.CPUTime(), float64(stat.ResidentMemory()) / 1e6}
 }
 
 // simulate has many agents report from this process, which differ from those in dynos
 // only in that they share a runtime. All are started at once, as by a deploy. In the
 // first interval nothing is sent, which shows what there is without them; the last is
 // what is measured.
-func (l *launcher) simulate(ctx context.Context) error {
-	collector, address, err := l.startCollector(ctx, "127.0.0.1")
-	if err != nil {
-		return err
-	}
-	os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+address)
+func (f *fleet) simulate(ctx context.Context) {
+	f.collect(ctx)
+	os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+f.address)
 	os.Setenv("OTEL_SERVICE_NAME", "dynos")
-	os.Setenv("OTEL_METRIC_EXPORT_INTERVAL", fmt.Sprint(l.interval.Milliseconds()))
+	os.Setenv("OTEL_METRIC_EXPORT_INTERVAL", fmt.Sprint(f.interval.Milliseconds()))
 	var reports, failures atomic.Int64
-	l.say("starting %d dynos at once, which report every %v", l.dynos, l.interval)
-	for range l.dynos {
+	log.Printf("starting %d dynos at once, which report every %v", f.dynos, f.interval)
+	for range f.dynos {
 		r, o := reporter.OTLP(reporter.FromEnvironment())
 		o.Delivered = func() { reports.Add(1) }
 		o.Failed = func(err error) error {
 			if ctx.Err() == nil && failures.Add(1) == 1 {
-				l.say("%v", err)
+				log.Print(err)
 			}
 			return nil
 		}
 		go r.Run(ctx, o)
 	}
 	var moments []moment
-	tick := time.NewTicker(l.interval / 60)
+	tick := time.NewTicker(f.interval / 60)
 	defer tick.Stop()
 	for before := time.Now(); len(moments) < 4*60; {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			try.E(ctx.Err())
 		case <-tick.C:
 		}
 		now := time.Now()
-		m := moment{reports: float64(reports.Swap(0)) / now.Sub(before).Seconds()}
+		m := moment{float64(reports.Swap(0)) / now.Sub(before).Seconds(), f.collectors[0].used(), f.prometheus.used()}
 		before = now
-		var errC, errP error
-		m.collector, errC = used(collector)
-		m.prometheus, errP = used(l.prometheus.program)
-		if err := errors.Join(errC, errP); err != nil {
-			return err
-		}
 		if moments = append(moments, m); len(moments)%20 == 0 {
-			l.say("%.0f reports a second; the Collector has %.0f MB, Prometheus %.0f MB", m.reports, m.collector.megabytes, m.prometheus.megabytes)
+			log.Printf("%.0f reports a second; the Collector has %.0f MB, Prometheus %.0f MB", m.reports, m.collector.megabytes, m.prometheus.megabytes)
 		}
 	}
-	vector, err := l.prometheus.ask(ctx, `count(go_goroutine_count{job="dynos"})`)
-	if err != nil {
-		return err
+	vector := f.ask(`count(go_goroutine_count{job="dynos"})`)
+	if failures.Load() > 0 || len(vector) != 1 || int(vector[0].Value) != f.dynos {
+		try.E(fmt.Errorf("%d reports failed, and of %d dynos Prometheus has %v", failures.Load(), f.dynos, vector))
 	}
-	if failures.Load() > 0 || len(vector) != 1 || int(vector[0].Value) != l.dynos {
-		return fmt.Errorf("%d reports failed, and of %d dynos Prometheus has %v", failures.Load(), l.dynos, vector)
-	}
-	figures := l.figures(moments)
+	figures := f.figures(moments)
 	fmt.Printf("\n%s\n", figures)
-	if !l.write {
-		return nil
+	if f.write {
+		const begin, end = "<!-- by go run . -dynos 10000 -write -->\n", "<!-- end -->"
+		file := f.root + "/README.md"
+		text := string(try.E1(os.ReadFile(file)))
+		text = strings.Replace(text, begin+between(text, begin, end)+end, begin+figures+end, 1)
+		try.E(os.WriteFile(file, []byte(text), 0o666))
+		try.E(os.WriteFile(f.root+"/test/fleet/dynos.svg", []byte(f.plot(moments)), 0o666))
 	}
-	plot, err := l.plot(moments)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writeReadme(l.root, figures), os.WriteFile(filepath.Join(l.root, "test", "fleet", "dynos.svg"), plot, 0o666))
 }
 
 // A Collector gets half of one processor, and up to this much memory the README's
@@ -106,8 +90,8 @@ func (l *launcher) simulate(ctx context.Context) error {
 const cpus, megabytes = 0.5, 0.8 * 400 * (1 << 20) / 1e6
 
 // figures returns what was measured, and what a million dynos need by that.
-func (l *launcher) figures(moments []moment) string {
-	n, second := float64(l.dynos)/1000, l.interval.Seconds()
+func (f *fleet) figures(moments []moment) string {
+	n, second := float64(f.dynos)/1000, f.interval.Seconds()
 	none, first, last := moments[59], moments[len(moments)-61], moments[len(moments)-1]
 	var s strings.Builder
 	fmt.Fprintf(&s, "| a report every %g s | %s dynos | each thousand | a million |\n|---|---|---|---|\n", second, number(1000*n))
@@ -135,4 +119,33 @@ random give from %.0f to %.0f. A million dynos need %.0f such Collectors, each w
 it uses half of, behind a load balancer for TCP: any of them takes the reports of any dyno.
 `, spread[3], spread[56], mean-random, mean+random, math.Ceil(1000*max(cpu/cpus, memory/(megabytes-none.collector.megabytes))))
 	return s.String()
+}
+
+// The plot is for light pages and dark ones.
+const plotSVG = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 880 310" width="880" role="img"
+ font-family="sans-serif" font-size="12" fill="#7d8590">
+<title>Reports that arrive, and the memory of the Collector</title>
+<path d="M40 30V280H840V30M240 30V280M440 30V280M640 30V280" fill="none" stroke="#7d8590" stroke-opacity=".4"/>
+<text x="440" y="300" text-anchor="middle">four intervals of %g s since %s dynos were started at once</text>
+%s%s</svg>
+`
+
+// plot draws the reports that arrive from the start of all dynos on, and the memory that
+// the Collector takes for that, each from 0 to its highest value.
+func (f *fleet) plot(moments []moment) string {
+	line := func(x int, anchor, colour, name string, y func(moment) float64) string {
+		highest, points := 0.0, ""
+		for _, m := range moments {
+			highest = max(highest, y(m))
+		}
+		for i, m := range moments {
+			points += fmt.Sprintf(" %.0f,%.0f", 40+800*float64(i+1)/float64(len(moments)), 280-250*y(m)/highest)
+		}
+		label := fmt.Sprintf(name, highest)
+		return fmt.Sprintf("<text x=\"%d\" y=\"20\" fill=\"%s\" text-anchor=\"%s\">%s</text>\n", x, colour, anchor, label) +
+			fmt.Sprintf("<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" points=\"%s\"/>\n", colour, points[1:])
+	}
+	return fmt.Sprintf(plotSVG, f.interval.Seconds(), number(float64(f.dynos)),
+		line(40, "start", "#d97706", "memory of the Collector, up to %.0f MB", func(m moment) float64 { return m.collector.megabytes }),
+		line(840, "end", "#8b5cf6", "reports a second, up to %.0f", func(m moment) float64 { return m.reports }))
 }

@@ -1,14 +1,15 @@
-// Command fleet proves what the README says of a fleet. It builds an app through the
-// buildpack, starts many processes of it that send to a real OpenTelemetry Collector
-// and from there to a real Prometheus, makes things go wrong, and compares what
-// Prometheus has then with what the processes have counted themselves. See its -h.
+// Command fleet proves what the README says of a fleet. See its -h.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"log"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -17,7 +18,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
+	"github.com/prometheus/common/model"
 )
 
 const help = `Send the metrics of a fleet through the OpenTelemetry Collector into Prometheus, and
@@ -29,34 +32,27 @@ Usage, in test/fleet:
 
 It builds the Collector and Prometheus from their modules, which takes minutes the
 first time, and an app through this buildpack. The Collector has the README's
-configuration. It is killed, throttled and started at another address, and some of
-the processes are killed. Then a table compares each counter, and the README's PromQL
-is evaluated. What was built is kept in %s.
+configuration. It is killed and throttled, and some of the processes are killed. Then a
+table compares each counter, and the README's PromQL is evaluated. What was built is kept
+in %s.
 
 With -dynos it measures instead: so many agents in one process report to one
 Collector, each over a connection of its own.
 
-Exit status: 0 if all is as it must be, 1 if not.
-
-Examples:
-
-	GOWORK=off go run .
-	GOWORK=off go run . -dynos 10000`
-
-// prometheusModule is what Prometheus is built from.
-const prometheusModule = "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0"
+Exit status: 0 if all is as it must be, 1 if not.`
 
 func main() {
-	var o options
+	f := &fleet{processes: 50, interval: 10 * time.Second}
 	fs := flag.NewFlagSet("fleet", flag.ContinueOnError)
-	fs.IntVar(&o.processes, "processes", 50, "start `so many` processes")
-	fs.IntVar(&o.dynos, "dynos", 0, "simulate `so many` dynos instead")
-	fs.DurationVar(&o.interval, "interval", 0, "`time` between the exports of a process (default 10s, with -dynos 1m)")
-	fs.BoolVar(&o.write, "write", false, "put the figures and the plot of -dynos into the README")
+	fs.IntVar(&f.dynos, "dynos", 0, "simulate `so many` dynos instead, which report every minute")
+	fs.BoolVar(&f.write, "write", false, "put the figures and the plot of -dynos into the README")
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := machine.ParseFlags(fs, os.Args[1:], os.Stdout, fmt.Sprintf(help, machine.CacheDir("fleet")))
+	if f.dynos > 0 {
+		f.interval = time.Minute
+	}
 	if err == nil {
-		err = run(ctx, o)
+		err = f.run(ctx)
 	}
 	cancel()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -65,71 +61,96 @@ func main() {
 	}
 }
 
-type options struct {
+// A fleet is what reports, and what between it and Prometheus there is.
+type fleet struct {
 	processes, dynos int
-	interval         time.Duration
+	interval         time.Duration // between the exports of a process
 	write            bool
+
+	root, cache, tmp string // the checkout, what is kept between runs, and what is not
+	readme           string // the section on a fleet
+	address          string // of the Collector
+	url              string // of Prometheus
+	prometheus       *process
+	collectors       []*process // the last one runs
 }
 
-// A launcher has what both kinds of fleet need.
-type launcher struct {
-	options
-	began      time.Time
-	root       string // the checkout
-	tmp        string
-	cache      string // kept between runs
-	readme     readme
-	prometheus *prometheus
-}
-
-func (l *launcher) bin(name string) string { return filepath.Join(l.cache, "bin", name) }
-
-func (l *launcher) say(format string, args ...any) {
-	fmt.Printf("%4.0f s  %s\n", time.Since(l.began).Seconds(), fmt.Sprintf(format, args...))
-}
-
-func run(ctx context.Context, o options) (err error) {
-	if o.interval == 0 && o.dynos > 0 {
-		o.interval = time.Minute
-	} else if o.interval == 0 {
-		o.interval = 10 * time.Second
-	}
-	l := &launcher{options: o, began: time.Now(), cache: machine.CacheDir("fleet")}
-	if l.root, err = machine.Checkout(""); err != nil {
-		return err
-	}
-	if l.readme, err = readReadme(l.root); err != nil {
-		return err
-	}
-	lock, err := machine.Lock(l.cache)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if l.tmp, err = os.MkdirTemp("", "fleet"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(l.tmp)
+func (f *fleet) run(ctx context.Context) (err error) {
+	defer try.Handle(&err)
+	f.cache, f.root, f.address = machine.CacheDir("fleet"), try.E1(machine.Checkout("")), free()
+	f.readme = between(string(try.E1(os.ReadFile(f.root+"/README.md"))), "\n## A fleet, and Fir\n", "\n## ")
+	defer try.E1(machine.Lock(f.cache)).Close()
+	f.tmp = try.E1(os.MkdirTemp("", "fleet"))
+	defer os.RemoveAll(f.tmp)
 	for _, args := range [][]string{
-		{"build", "-o", l.bin("collector"), "./collector"},
+		{"run", "go.opentelemetry.io/collector/cmd/builder@v0.165.0", "--config=" + f.root + "/test/fleet/collector.yaml"},
 		// The tag leaves out what finds services in clouds.
-		{"install", "-tags=remove_all_sd", prometheusModule},
+		{"install", "-tags=remove_all_sd", "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0"},
 	} {
-		l.say("go %s", strings.Join(args, " "))
 		build := exec.CommandContext(ctx, "go", args...)
-		build.Dir, build.Env = filepath.Join(l.root, "test", "fleet"), append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false", "GOBIN="+l.bin(""))
+		log.Print(build)
+		build.Dir, build.Env = f.cache, append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOBIN="+f.cache)
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w\n%s", build, err, out)
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends all processes
-	if l.prometheus, err = l.startPrometheus(ctx); err != nil {
-		return err
+	config, address := filepath.Join(f.tmp, "prometheus.yml"), free()
+	try.E(os.WriteFile(config, nil, 0o666))
+	f.prometheus = start(ctx, "Server is ready to receive web requests.", nil, filepath.Join(f.cache, "prometheus"), "--web.enable-otlp-receiver",
+		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(f.tmp, "tsdb"), "--web.listen-address="+address)
+	defer f.prometheus.end(syscall.SIGTERM)
+	f.url = "http://" + address
+	if f.dynos > 0 {
+		f.simulate(ctx)
+	} else {
+		f.prove(ctx)
 	}
-	defer l.prometheus.end(syscall.SIGTERM)
-	if o.dynos > 0 {
-		return l.simulate(ctx)
+	return nil
+}
+
+// between returns the part of a text between two others, which must be there.
+func between(text, begin, end string) string {
+	_, rest, begins := strings.Cut(text, begin)
+	part, _, ends := strings.Cut(rest, end)
+	if !begins || !ends {
+		try.E(fmt.Errorf("the README has no %q", begin+"…"+end))
 	}
-	return l.prove(ctx)
+	return part
+}
+
+// collect starts a Collector with the README's configuration, of which it sets where to
+// listen and where Prometheus is, and what else is to be set.
+func (f *fleet) collect(ctx context.Context, set ...string) {
+	file := filepath.Join(f.tmp, "collector.yaml")
+	try.E(os.WriteFile(file, []byte(between(f.readme, "```yaml\n", "```")), 0o666))
+	argv := []string{filepath.Join(f.cache, "collector", "collector"), "--config=" + file}
+	set = append(set, "receivers.otlp.protocols.http.endpoint="+f.address, "exporters.otlp_http.endpoint="+f.url+"/api/v1/otlp",
+		"service.telemetry.metrics.level=none") // or it would listen at a port that may be in use
+	for _, s := range set {
+		argv = append(argv, "--set="+s)
+	}
+	f.collectors = append(f.collectors, start(ctx, "Everything is ready.", nil, argv...))
+}
+
+// free returns an address that nobody listens on.
+func free() string {
+	l := try.E1(net.Listen("tcp", "127.0.0.1:0"))
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// ask evaluates PromQL, and fails if Prometheus has something to remark.
+func (f *fleet) ask(promql string) model.Vector {
+	var answer struct {
+		Error           string
+		Warnings, Infos []string
+		Data            struct{ Result model.Vector }
+	}
+	try.E(json.Unmarshal(get(f.url+"/api/v1/query?query="+url.QueryEscape(promql)), &answer))
+	if answer.Error != "" || len(answer.Warnings)+len(answer.Infos) > 0 {
+		try.E(fmt.Errorf("%s: %+v", promql, answer))
+	}
+	return answer.Data.Result
 }

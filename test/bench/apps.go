@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/dsnet/try"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// What apps are generated of.
+//
+//go:embed testdata/app.txtar
+var sources string
+
+// A shape says what app to generate, the same files each time.
+type shape struct {
+	name     string
+	packages int      // besides the standard library, main packages not counted
+	mains    int      // programs that do the same: they serve, or without packages they work
+	extras   []string // sources that are added to each program
+	requires []string // modules: MODULE@VERSION, or DIR MODULE for the version in test/DIR/go.mod
+}
+
+// framework is how many packages github.com/gin-gonic/gin consists of.
+const (
+	gin       = "gin"
+	framework = 49
+)
+
+var (
+	workerApp = shape{name: "worker", mains: 1}
+	serveApp  = shape{name: "serve", packages: 1, mains: 1}
+	webApp    = web("web", framework+1, 1)
+	// Both sides have the versions of gin's modules that the SDK needs.
+	otlpApp = shape{name: "otlp", packages: framework + 1, mains: 1, extras: []string{gin}, requires: append(slices.Clone(webApp.requires),
+		"otlp go.opentelemetry.io/contrib/instrumentation/runtime",
+		"otlp go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp",
+		"otlp go.opentelemetry.io/otel/sdk/metric")}
+)
+
+// web is the shape of a web app.
+func web(name string, packages, mains int) shape {
+	return shape{name, packages, mains, []string{gin}, []string{"github.com/gin-gonic/gin@v1.8.2", "peer github.com/heroku/x"}}
+}
+
+// with is the shape of the app as a side of a row has it, but for the buildpack.
+func (s shape) with(side string) shape {
+	switch side {
+	case library, client, sdk:
+		s.name, s.extras = s.name+"-"+side, append(slices.Clone(s.extras), side)
+	case pinned, orchestrion: // as it must depend on it to be built by it
+		s.name, s.requires = s.name+"-"+pinned, append(slices.Clone(s.requires), orchestrionModule)
+	}
+	return s
+}
+
+func (s shape) has(extra string) bool { return slices.Contains(s.extras, extra) }
+
+// generate writes an app and has the go command fill in its go.mod and go.sum. It returns
+// the app's directory.
+func (w *workspace) generate(ctx context.Context, s shape) string {
+	dir := filepath.Join(w.tmp, "apps", s.name)
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	packages := s.packages
+	if s.has(gin) {
+		packages -= framework
+	}
+	var archive bytes.Buffer
+	t := template.New("").Funcs(template.FuncMap{
+		"has": s.has, "programs": func() int { return s.mains }, "packages": func() int { return packages },
+	})
+	try.E(template.Must(t.Parse(sources)).Execute(&archive, nil))
+	try.E(txtar.Write(txtar.Parse(archive.Bytes()), dir))
+	get := []string{w.gocmd, "get"}
+	for _, module := range s.requires {
+		if in, name, found := strings.Cut(module, " "); found {
+			module, _ = w.run(ctx, filepath.Join(w.checkout, "test", in), w.environ, w.gocmd, "list", "-m", "-f", "{{.Path}}@{{.Version}}", name)
+		}
+		get = append(get, module)
+	}
+	if s.requires != nil {
+		w.run(ctx, dir, w.environ, get...)
+	}
+	const imported = `{{if not (or .Standard (eq .Name "main"))}}{{.ImportPath}}{{end}}`
+	out, _ := w.run(ctx, dir, w.environ, w.gocmd, "list", "-mod=mod", "-deps", "-tags", "heroku", "-f", imported, "./...")
+	exact := len(s.requires) <= len(webApp.requires) && !s.has(library) // others bring packages, or need other versions of gin's
+	if n := len(strings.Fields(out)); exact && n != s.packages {
+		try.E(fmt.Errorf("the app %s has %d packages besides the standard library, not %d", s.name, n, s.packages))
+	}
+	return dir
+}
+
+var edition = regexp.MustCompile(`const edition = ".*"`)
+
+// edit changes one constant in a main package of an app. Each n makes another program of it.
+func edit(app string, n int) {
+	file := try.E1(filepath.Glob(filepath.Join(app, "cmd", "*", "main.go")))[0]
+	before := try.E1(os.ReadFile(file))
+	after := edition.ReplaceAll(before, fmt.Appendf(nil, `const edition = "%d"`, n))
+	if bytes.Equal(before, after) {
+		try.E(fmt.Errorf("%s: the edit changes nothing", file))
+	}
+	try.E(os.WriteFile(file, after, 0o666))
+}

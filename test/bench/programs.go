@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dsnet/try"
+	"github.com/prometheus/procfs"
+	"golang.org/x/sync/errgroup"
+)
+
+// measureGrowth measures by how many bytes the agent makes a binary bigger, beside what
+// one would import by hand.
+func measureGrowth(ctx context.Context, m *measurement) {
+	r := m.rows[0]
+	m.add(r, took{wall: m.growth(ctx, r.app, r.a)}, took{wall: m.growth(ctx, r.app, r.b)})
+}
+
+// growth returns by how many bytes the binary of an app is bigger than plain.
+func (w *workspace) growth(ctx context.Context, s shape, side string) float64 {
+	return float64(try.E1(os.Stat(w.binary(ctx, s, side))).Size() - try.E1(os.Stat(w.binary(ctx, s, plain))).Size())
+}
+
+// measureSteps measures bin/toolexec on a step that it hands on.
+func measureSteps(ctx context.Context, m *measurement) {
+	env, step := m.step(ctx)
+	m.alternate(ctx, env, step, step[1:])
+}
+
+// step returns the arguments of a step that the program that GOFLAGS names after
+// bin/compile hands on: the assembler's -V=full, which costs the tool itself next to nothing.
+func (w *workspace) step(ctx context.Context) (env, args []string) {
+	env = w.newBuilder(ctx, buildpack, "", w.dir("step")).env
+	toolexec := regexp.MustCompile(`GOFLAGS=.*-toolexec=(\S+)`).FindStringSubmatch(strings.Join(env, "\n"))[1]
+	tooldir, _ := w.run(ctx, w.tmp, w.environ, w.gocmd, "env", "GOTOOLDIR")
+	return env, []string{toolexec, filepath.Join(tooldir, "asm"), "-V=full"}
+}
+
+// measureStarts measures from the exec to the exit of a program that returns from main at
+// once. Only a row by OTLP has somewhere to report to, which it does not live to do.
+func measureStarts(ctx context.Context, m *measurement) {
+	r, env := m.rows[0], []string{}
+	if r.b == sdk {
+		env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318")
+	}
+	m.alternate(ctx, env, []string{m.binary(ctx, r.app, r.a), "exit"}, []string{m.binary(ctx, r.app, r.b), "exit"})
+}
+
+// alternate times two programs a thousand times in turn, so that their medians tell tens
+// of microseconds apart. The reading of b is its median, and that of a is what it took
+// more or less than b each time: what the machine does meanwhile hits neighbours alike.
+func (m *measurement) alternate(ctx context.Context, env, a, b []string) {
+	const times, warmUp = 1000, 10 // before, files are read for the first time
+	var bs, more []float64
+	for i := range warmUp + times {
+		var took [2]float64
+		for n := range 2 {
+			side := (i + m.n + n) % 2
+			args := [][]string{a, b}[side]
+			cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+			cmd.Env = env
+			start := time.Now()
+			if err := cmd.Run(); err != nil {
+				try.E(fmt.Errorf("%s: %w", strings.Join(args, " "), err))
+			}
+			took[side] = time.Since(start).Seconds()
+		}
+		if i >= warmUp {
+			bs, more = append(bs, took[1]), append(more, took[0]-took[1])
+		}
+	}
+	m.add(m.rows[0], took{wall: median(bs) + median(more)}, took{wall: median(bs)})
+}
+
+// A dyno is a program that serves, and reports to a server of its own.
+type dyno struct {
+	cmd      *exec.Cmd
+	log      bytes.Buffer
+	address  string
+	server   *httptest.Server
+	reports  chan struct{} // has one for each that was accepted
+	accepted int           // of those, how many were waited for
+}
+
+// startDyno starts a program, which reports to Heroku, or by OTLP. Package endpoint is
+// too strict for what the SDK sends.
+func startDyno(ctx context.Context, file string, otlp bool, interval time.Duration, env ...string) *dyno {
+	l := try.E1(net.Listen("tcp", "127.0.0.1:0")) // where it may listen
+	l.Close()
+	d := &dyno{cmd: exec.CommandContext(ctx, file), address: l.Addr().String(), reports: make(chan struct{}, 1000)}
+	d.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n, err := io.Copy(io.Discard, r.Body); err == nil && n > 0 {
+			d.reports <- struct{}{}
+		}
+		w.Header().Set("Content-Type", r.Header.Get("Content-Type")) // an empty answer is one by OTLP, too
+	}))
+	d.cmd.Env = append(env, "PATH=/usr/bin:/bin", "PORT="+d.address[len("127.0.0.1:"):], "DYNO=web.1")
+	if otlp {
+		d.cmd.Env = append(d.cmd.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+d.server.URL, fmt.Sprint("OTEL_METRIC_EXPORT_INTERVAL=", interval.Milliseconds()))
+	} else {
+		d.cmd.Env = append(d.cmd.Env, "HEROKU_METRICS_URL="+d.server.URL, "HMETRICS_INTERVAL="+interval.String())
+	}
+	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
+	try.E(d.cmd.Start())
+	return d
+}
+
+func (d *dyno) stop() {
+	d.cmd.Process.Kill()
+	d.cmd.Wait()
+	d.server.Close()
+}
+
+// settle is left to a process for what it does after its report was accepted.
+const settle = 300 * time.Millisecond
+
+// after reads of the process when n reports were accepted and what they cost is over.
+func (d *dyno) after(ctx context.Context, n int, read func(*dyno) float64) float64 {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for ; d.accepted < n; d.accepted++ {
+		select {
+		case <-d.reports:
+		case <-ctx.Done():
+			d.stop()
+			try.E(fmt.Errorf("%s: %d reports: %w\n%s", d.cmd.Path, d.accepted, ctx.Err(), &d.log))
+		}
+	}
+	time.Sleep(settle)
+	return read(d)
+}
+
+// cpu returns the CPU time that the process has used, in seconds, by the scheduler's own
+// count in nanoseconds.
+func (d *dyno) cpu() (total float64) {
+	for _, thread := range try.E1(procfs.AllThreads(d.cmd.Process.Pid)) {
+		total += float64(try.E1(thread.Schedstat()).RunningNanoseconds) / 1e9
+	}
+	return total
+}
+
+// resident returns the resident memory in bytes.
+func (d *dyno) resident() float64 {
+	return float64(try.E1(try.E1(procfs.NewProc(d.cmd.Process.Pid)).ProcSMapsRollup()).Rss)
+}
+
+// allocated returns how many objects a program that imports expvar has allocated.
+func (d *dyno) allocated() float64 {
+	resp := try.E1(http.Get("http://" + d.address + "/debug/vars"))
+	defer resp.Body.Close()
+	var vars struct{ Memstats struct{ Mallocs float64 } }
+	try.E(json.NewDecoder(resp.Body).Decode(&vars))
+	return vars.Memstats.Mallocs
+}
+
+// What reporting costs a process that has nothing else to do is measured from the first
+// report to the third, at heroku/x's interval, which cannot be changed.
+const interval, reports = 20 * time.Second, 2
+
+func measureResident(ctx context.Context, m *measurement) {
+	m.idle(ctx, 4, "GOGC=100", func(d *dyno) float64 { return d.after(ctx, 1+reports, (*dyno).resident) })
+}
+
+// One collection of the garbage that the start of the app left behind costs as much as
+// ten reports, and comes when it comes: there is none.
+func measureCPU(ctx context.Context, m *measurement) {
+	m.idle(ctx, 8, "GOGC=off", func(d *dyno) float64 {
+		first := d.after(ctx, 1, (*dyno).cpu)
+		return (d.after(ctx, 1+reports, (*dyno).cpu) - first) / reports
+	})
+}
+
+// idle measures processes of both sides at the same time. What an idle one uses depends
+// on what the machine's caches still hold, so there are several of each side, which do not
+// start at once.
+func (m *measurement) idle(ctx context.Context, times int, env string, read func(*dyno) float64) {
+	r := m.rows[0]
+	files := []string{m.binary(ctx, r.app, r.a), m.binary(ctx, r.app, r.b)}
+	values := make([]float64, 2*times)
+	var g errgroup.Group
+	for i := range values {
+		d := startDyno(ctx, files[i%2], r.b == sdk, interval, env)
+		defer d.stop()
+		g.Go(func() (err error) {
+			defer try.Handle(&err)
+			values[i] = read(d)
+			return nil
+		})
+		time.Sleep(200 * time.Millisecond)
+	}
+	try.E(g.Wait())
+	for v := range slices.Chunk(values, 2) {
+		m.add(r, took{wall: v[0]}, took{wall: v[1]})
+	}
+}

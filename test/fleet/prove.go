@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dsnet/try"
+	"github.com/dustin/go-humanize"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
+	"github.com/prometheus/common/model"
+	"golang.org/x/sync/errgroup"
+)
+
+// counters are what is compared: a counter in Prometheus, with the metric of package
+// runtime/metrics that the app reads of itself. Sums of histograms are estimates, and
+// not compared.
+var counters = []struct{ promql, source string }{
+	{"go_memory_gc_cycles_total", "/gc/cycles/total:gc-cycles"},
+	{"go_memory_gc_pause_duration_seconds_count", "/sched/pauses/total/gc:seconds"},
+	{"go_memory_allocated_bytes_total", "/gc/heap/allocs:bytes"},
+	{"go_memory_allocations_total", "/gc/heap/allocs:objects"},
+	{"go_schedule_duration_seconds_count", "/sched/latencies:seconds"},
+	{`go_cpu_time_seconds_total{go_cpu_state="user"}`, "/cpu/classes/user:cpu-seconds"},
+	{`go_cpu_time_seconds_total{go_cpu_state="gc"}`, "/cpu/classes/gc/total:cpu-seconds"},
+	{`go_cpu_time_seconds_total{go_cpu_state="scavenge"}`, "/cpu/classes/scavenge/total:cpu-seconds"},
+	{`go_cpu_time_seconds_total{go_cpu_state="idle"}`, "/cpu/classes/idle:cpu-seconds"},
+}
+
+// taken asks for the time at which what Prometheus has of a process was, in seconds.
+const taken = "timestamp(go_memory_gc_cycles_total)"
+
+// A dyno is a process of the app.
+type dyno struct {
+	*process
+	name, url string
+	killed    time.Time // zero: it lives
+
+	had    map[string]float64 // by Prometheus, by PromQL
+	totals struct {           // what it has read of itself lately, by the names of package runtime/metrics
+		Names    []string
+		Readings []struct {
+			Begin, End time.Time
+			Totals     []float64
+		}
+	}
+}
+
+// prove has processes report while things go wrong one after the other, and compares.
+func (f *fleet) prove(ctx context.Context) {
+	log.Printf("building the app through the buildpack")
+	app := f.buildApp(ctx)
+	f.collect(ctx)
+	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
+	working, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var workers errgroup.Group
+	var dynos []*dyno
+	tenth := (f.processes + 9) / 10
+	for n := range f.processes {
+		d := f.startDyno(ctx, app, n+1)
+		dynos = append(dynos, d)
+		work := func() error { return d.work(working, 600+100*n, n == tenth) }
+		if n < tenth {
+			go work() // until it is killed
+		} else {
+			workers.Go(work)
+		}
+	}
+	dead, live := dynos[:tenth], dynos[tenth:]
+	f.arrived(ctx, dynos)
+
+	log.Printf("killing the Collector, for three intervals")
+	f.collectors[0].end(syscall.SIGKILL)
+	pause(ctx, 3*f.interval)
+	log.Printf("starting it with so little memory that it refuses all, for two intervals")
+	f.collect(ctx, "processors.memory_limiter.limit_mib=1")
+	live[0].until(ctx, "the endpoint answered 503")
+	pause(ctx, 2*f.interval)
+	log.Printf("starting it as the README has it")
+	f.collectors[1].end(syscall.SIGTERM)
+	f.collect(ctx)
+	f.arrived(ctx, dynos)
+
+	log.Printf("killing %d processes", len(dead))
+	for _, d := range dead {
+		d.read()
+		d.killed = time.Now()
+		d.end(syscall.SIGKILL)
+	}
+	f.arrived(ctx, live)
+	cancel()
+	try.E(workers.Wait())
+	f.rest(ctx, live)
+	f.fetch(dead)
+	f.compare(dynos)
+	f.conforms(live)
+}
+
+// buildApp builds test/apps/totals as Heroku does, and returns its program.
+func (f *fleet) buildApp(ctx context.Context) string {
+	environ, values := try.E2(machine.Environ(ctx))
+	buildpack := filepath.Join(f.tmp, "buildpack")
+	try.E(machine.CopyBuildpack(buildpack, f.root))
+	var printed bytes.Buffer
+	b := &herokugo.Build{
+		App: filepath.Join(f.tmp, "app"), Cache: filepath.Join(f.cache, "app"), Env: filepath.Join(f.tmp, "env"),
+		Environ: append(environ, "HOME="+f.tmp, "TMPDIR="+f.tmp, "STACK=heroku-24"), Stdout: &printed, Stderr: &printed,
+	}
+	try.E(errors.Join(os.CopyFS(b.App, os.DirFS(f.root+"/test/apps/totals")), os.MkdirAll(b.Env, 0o777), b.InstallGo(values[0])))
+	if err := b.Run(ctx, buildpack, f.root+"/test/herokugo/buildpack"); err != nil {
+		try.E(fmt.Errorf("%w\n%s", err, &printed))
+	}
+	return filepath.Join(b.App, "bin", "totals")
+}
+
+func (f *fleet) startDyno(ctx context.Context, app string, n int) *dyno {
+	d := &dyno{name: fmt.Sprintf("web.%d", n)}
+	d.process = start(ctx, "totals listens on", []string{
+		"PORT=0", "DYNO=" + d.name, "GOMEMLIMIT=400MiB", "HMETRICS_VERBOSE=1",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + f.address, "OTEL_SERVICE_NAME=fleet",
+		fmt.Sprintf("OTEL_METRIC_EXPORT_INTERVAL=%d", f.interval.Milliseconds()),
+	}, app)
+	d.url = "http://" + regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(d.log)
+	return d
+}
+
+// read asks the process for its totals.
+func (d *dyno) read() {
+	d.totals.Readings = nil
+	try.E(json.Unmarshal(get(d.url+"/totals"), &d.totals))
+}
+
+// work gives the process work until ctx ends. Each request makes a page of so many items.
+func (d *dyno) work(ctx context.Context, items int, leaks bool) (err error) {
+	defer try.Handle(&err)
+	for i := 1; ctx.Err() == nil; i++ {
+		get(fmt.Sprintf("%s/?n=%d", d.url, items))
+		if leaks && i%10 == 0 {
+			get(d.url + "/leak")
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return nil
+}
+
+// fetch has Prometheus tell what it has of dynos.
+func (f *fleet) fetch(dynos []*dyno) {
+	for _, d := range dynos {
+		d.had = map[string]float64{}
+	}
+	ask := func(promql string) {
+		for _, s := range f.ask(promql) {
+			if i := slices.IndexFunc(dynos, func(d *dyno) bool { return d.name == dynoOf(s) }); i >= 0 {
+				if _, twice := dynos[i].had[promql]; twice {
+					try.E(fmt.Errorf("%s has %s twice", dynos[i].name, promql))
+				}
+				dynos[i].had[promql] = float64(s.Value)
+			}
+		}
+	}
+	ask(taken)
+	for _, c := range counters {
+		ask(c.promql)
+	}
+}
+
+// dynoOf returns the name of the process that a sample is of: the random part of the
+// instance follows it.
+func dynoOf(s *model.Sample) string {
+	instance := string(s.Metric["instance"])
+	return instance[:max(0, strings.LastIndex(instance, "."))]
+}
+
+// arrived waits until Prometheus has of each dyno what is later than now. The agent
+// retries, so that three intervals are enough, and what a busy machine needs.
+func (f *fleet) arrived(ctx context.Context, dynos []*dyno) {
+	for now := time.Now(); ; pause(ctx, f.interval/20) {
+		f.fetch(dynos)
+		i := slices.IndexFunc(dynos, func(d *dyno) bool { return d.had[taken] <= seconds(now) })
+		if i < 0 {
+			return
+		}
+		if time.Since(now) > 3*f.interval+30*time.Second {
+			try.E(fmt.Errorf("nothing has arrived of %s, which has printed\n%s", dynos[i].name, dynos[i].end(syscall.SIGKILL)))
+		}
+	}
+}
+
+// rest fetches what Prometheus has when the processes have no work any more. Even then
+// the agent's own work and the runtime's can be counted between what a process reads
+// of itself and what the agent reads within the tenth of a second after it, so that
+// some of them need another report to be found equal. A count that was lost stays
+// lost: no later report makes up for it.
+func (f *fleet) rest(ctx context.Context, pending []*dyno) {
+	for round := 0; round < 15 && len(pending) > 0; round++ {
+		log.Printf("comparing %d processes, without work", len(pending))
+		f.arrived(ctx, pending)
+		pending = slices.DeleteFunc(slices.Clone(pending), func(d *dyno) bool {
+			d.read()
+			return d.wrong() == nil
+		})
+	}
+}
+
+// around returns what the process has read of itself just before some time, in seconds,
+// and just after it. If nothing was read before that is no number, and if nothing was
+// after it that may have been any.
+func (d *dyno) around(at float64, source string) (before, after float64) {
+	before, after = math.NaN(), math.Inf(1)
+	for _, r := range d.totals.Readings {
+		v := r.Totals[slices.Index(d.totals.Names, source)]
+		if seconds(r.End) <= at {
+			if !(v < before) {
+				before = v
+			}
+		} else if seconds(r.Begin) > at+0.001 { // Prometheus has milliseconds
+			after = min(after, v)
+		}
+	}
+	return before, after
+}
+
+// wrong returns what is wrong with what Prometheus has of a process: it must be what
+// that has read itself just before the time of the report, or, if it was killed at
+// work, at least that, and at most what it read just after that.
+func (d *dyno) wrong() error {
+	var wrong []error
+	for _, c := range counters {
+		low, high := d.around(d.had[taken], c.source)
+		if d.killed.IsZero() {
+			high = low
+		}
+		if v := d.had[c.promql]; !(low <= v && v <= high) {
+			wrong = append(wrong, fmt.Errorf("%s: %s is %v in Prometheus, and from %v to %v in the process", d.name, c.promql, v, low, high))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// compare prints a table of all counters, and fails if one is not as it must be.
+func (f *fleet) compare(dynos []*dyno) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "\n\tthat live: Prometheus\tthe processes\tkilled: Prometheus\tthe processes\t\n")
+	for _, c := range counters {
+		var sums [4]float64
+		for _, d := range dynos {
+			i, at := 0, d.had[taken]
+			if !d.killed.IsZero() {
+				i, at = 2, seconds(d.killed)
+			}
+			read, _ := d.around(at, c.source)
+			sums[i] += d.had[c.promql]
+			sums[i+1] += read
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", c.promql, number(sums[0]), number(sums[1]), number(sums[2]), number(sums[3]))
+	}
+	w.Flush()
+	var wrong []error
+	behind := 0.0
+	for _, d := range dynos {
+		wrong = append(wrong, d.wrong())
+		if !d.killed.IsZero() {
+			behind = max(behind, seconds(d.killed)-d.had[taken])
+		}
+	}
+	fmt.Printf("\nWhat Prometheus has of a process that was killed is from at most %.1f s before that.\n\n", behind)
+	const underWay = time.Second // a report on a busy machine: what is not sent when a process is killed never is
+	if behind > (f.interval + underWay).Seconds() {
+		wrong = append(wrong, fmt.Errorf("that is more than an interval, %v", f.interval))
+	}
+	try.E(errors.Join(wrong...))
+}
+
+// seconds returns a time as Prometheus has it.
+func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
+// number returns a number with at most six decimals.
+func number(n float64) string { return humanize.Commaf(math.Round(n*1e6) / 1e6) }
+
+// conforms fails if Prometheus lacks one of the README's metrics or has no answer to
+// one of its questions, or if somebody has warned of something but where that was
+// the purpose. The first of those that live leaks goroutines.
+func (f *fleet) conforms(live []*dyno) {
+	has := fmt.Sprint(f.ask(`{job="fleet"}`))
+	rows := strings.Join(regexp.MustCompile("(?m)^\\| `go\\.[^|]+").FindAllString(f.readme, -1), "")
+	metrics := regexp.MustCompile(`go\.[a-z.]+`).FindAllString(rows, -1)
+	for _, name := range metrics {
+		if !strings.Contains(has, strings.ReplaceAll(name, ".", "_")) {
+			try.E(fmt.Errorf("of the README, Prometheus lacks %s: it has %s", name, has))
+		}
+	}
+	questions := regexp.MustCompile("(?m)^\\| [^`|]+ \\| `(.+)` \\|$").FindAllStringSubmatch(f.readme, -1)
+	if len(metrics) == 0 || len(questions) == 0 {
+		try.E(errors.New("the README has lost its metrics or its questions"))
+	}
+	for _, row := range questions {
+		promql := row[1]
+		answer := f.ask(promql)
+		if len(answer) == 0 || slices.ContainsFunc(answer, func(s *model.Sample) bool { return math.IsNaN(float64(s.Value)) }) {
+			try.E(fmt.Errorf("%s answers %v", promql, answer))
+		}
+		most := slices.MaxFunc(answer, func(a, b *model.Sample) int { return cmp.Compare(a.Value, b.Value) })
+		if strings.Contains(promql, "goroutine") && dynoOf(most) != live[0].name {
+			try.E(fmt.Errorf("%s does not find %s, which leaks goroutines, but %v", promql, live[0].name, answer))
+		}
+	}
+	quiet := []*process{f.prometheus, f.collectors[0], f.collectors[2]}
+	for _, d := range live {
+		quiet = append(quiet, d.process)
+	}
+	warning := regexp.MustCompile("(?m)^.*(level=(WARN|ERROR)|\t(warn|error)\t|rejected).*$") // by any of them, if something was not taken
+	for _, p := range quiet {
+		if w := warning.FindAllString(p.end(syscall.SIGKILL), -1); w != nil {
+			try.E(fmt.Errorf("not all was taken without a warning:\n%s", strings.Join(w, "\n")))
+		}
+	}
+	log.Printf("nothing was taken with a warning, and the README's %d metrics and attributes and %d questions hold", len(metrics), len(questions))
+}
