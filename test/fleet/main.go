@@ -32,8 +32,8 @@ Usage, in test/fleet:
 
 It builds the Collector and Prometheus from their modules, which takes minutes the
 first time, and an app through this buildpack. The Collector has the README's
-configuration. It is killed and throttled, and some of the processes are killed. Then a
-table compares each counter, and the README's PromQL is evaluated. What was built is kept
+configuration. It is killed, moved and throttled, and some of the processes are killed.
+Then a table compares each counter, and the README's PromQL is evaluated. What was built is kept
 in %s.
 
 With -dynos it measures instead: so many agents in one process report to one
@@ -69,7 +69,7 @@ type fleet struct {
 
 	root, cache, tmp string // the checkout, what is kept between runs, and what is not
 	readme           string // the section on a fleet
-	address          string // of the Collector
+	address          string // of the Collector that runs, another one each time that it is started
 	url              string // of Prometheus
 	prometheus       *process
 	collectors       []*process // the last one runs
@@ -77,7 +77,7 @@ type fleet struct {
 
 func (f *fleet) run(ctx context.Context) (err error) {
 	defer try.Handle(&err)
-	f.cache, f.root, f.address = machine.CacheDir("fleet"), try.E1(machine.Checkout("")), free()
+	f.cache, f.root = machine.CacheDir("fleet"), try.E1(machine.Checkout(""))
 	f.readme = between(string(try.E1(os.ReadFile(f.root+"/README.md"))), "\n## A fleet, and Fir\n", "\n## ")
 	defer try.E1(machine.Lock(f.cache)).Close()
 	f.tmp = try.E1(os.MkdirTemp("", "fleet"))
@@ -126,6 +126,7 @@ func (f *fleet) collect(ctx context.Context, set ...string) {
 	file := filepath.Join(f.tmp, "collector.yaml")
 	try.E(os.WriteFile(file, []byte(between(f.readme, "```yaml\n", "```")), 0o666))
 	argv := []string{filepath.Join(f.cache, "collector", "collector"), "--config=" + file}
+	f.address = free()
 	set = append(set, "receivers.otlp.protocols.http.endpoint="+f.address, "exporters.otlp_http.endpoint="+f.url+"/api/v1/otlp",
 		"service.telemetry.metrics.level=none") // or it would listen at a port that may be in use
 	for _, s := range set {

@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -64,7 +67,12 @@ type dyno struct {
 func (f *fleet) prove(ctx context.Context) {
 	log.Printf("building the app through the buildpack")
 	app := f.buildApp(ctx)
+	balancer := try.E1(net.Listen("tcp", "127.0.0.1:0"))
+	defer balancer.Close()
+	var collector atomic.Value // its address
+	go balance(balancer, &collector)
 	f.collect(ctx)
+	collector.Store(f.address)
 	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -72,7 +80,7 @@ func (f *fleet) prove(ctx context.Context) {
 	var dynos []*dyno
 	tenth := (f.processes + 9) / 10
 	for n := range f.processes {
-		d := f.startDyno(ctx, app, n+1)
+		d := f.startDyno(ctx, app, n+1, balancer.Addr().String())
 		dynos = append(dynos, d)
 		work := func() error { return d.work(working, 600+100*n, n == tenth) }
 		if n < tenth {
@@ -87,13 +95,15 @@ func (f *fleet) prove(ctx context.Context) {
 	log.Printf("killing the Collector, for three intervals")
 	f.collectors[0].end(syscall.SIGKILL)
 	pause(ctx, 3*f.interval)
-	log.Printf("starting it with so little memory that it refuses all, for two intervals")
+	log.Printf("starting it at another address, with so little memory that it refuses all, for two intervals")
 	f.collect(ctx, "processors.memory_limiter.limit_mib=1")
+	collector.Store(f.address)
 	live[0].until(ctx, "the endpoint answered 503")
 	pause(ctx, 2*f.interval)
 	log.Printf("starting it as the README has it")
 	f.collectors[1].end(syscall.SIGTERM)
 	f.collect(ctx)
+	collector.Store(f.address)
 	f.arrived(ctx, dynos)
 
 	log.Printf("killing %d processes", len(dead))
@@ -128,11 +138,29 @@ func (f *fleet) buildApp(ctx context.Context) string {
 	return filepath.Join(b.App, "bin", "totals")
 }
 
-func (f *fleet) startDyno(ctx context.Context, app string, n int) *dyno {
+// balance hands on each connection to the address that there is then.
+func balance(l net.Listener, address *atomic.Value) {
+	for {
+		from, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer from.Close()
+			if to, err := net.Dial("tcp", address.Load().(string)); err == nil {
+				defer to.Close()
+				go io.Copy(to, from)
+				io.Copy(from, to)
+			}
+		}()
+	}
+}
+
+func (f *fleet) startDyno(ctx context.Context, app string, n int, address string) *dyno {
 	d := &dyno{name: fmt.Sprintf("web.%d", n)}
 	d.process = start(ctx, "totals listens on", []string{
 		"PORT=0", "DYNO=" + d.name, "GOMEMLIMIT=400MiB", "HMETRICS_VERBOSE=1",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + f.address, "OTEL_SERVICE_NAME=fleet",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + address, "OTEL_SERVICE_NAME=fleet",
 		fmt.Sprintf("OTEL_METRIC_EXPORT_INTERVAL=%d", f.interval.Milliseconds()),
 	}, app)
 	d.url = "http://" + regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(d.log)
