@@ -1,14 +1,14 @@
-// Package browser looks at the page of test/page in a real browser, while real
-// processes report. Screenshots go to the directory that HMETRICS_SCREENSHOTS names.
+// Package browser looks at the page of test/page in a real browser, while a real
+// process reports. Screenshots go to the directory that HMETRICS_SCREENSHOTS names.
 // The README's are those that begin with readme, made of charts that
 // HMETRICS_SCREENSHOTS_AFTER=75s has let fill before, during and after an outage.
 package browser
 
 import (
-	"encoding/json"
-	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -16,51 +16,92 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	_ "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload" // reports where the environment says so
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
+
+// TestMain is also the process that reports, with more and less to do.
+func TestMain(m *testing.M) {
+	if os.Args[len(os.Args)-1] != "report" {
+		os.Exit(m.Run())
+	}
+	kept := make([][]byte, 1000)
+	for i := 0; ; i++ {
+		kept[i%(500+i/50%500)] = make([]byte, 1+i%16000)
+		time.Sleep(time.Millisecond)
+	}
+}
 
 const count = `Number(document.querySelector("#p0-facts .%s").textContent.replaceAll(",", ""))`
 
-// TestTry looks on while test/try runs an app of two processes: charts grow, and
-// whatever the endpoint does, nothing is lost.
-func TestTry(t *testing.T) {
+// Charts grow while a process reports. When reports are not accepted, counts become
+// pending and arrive later.
+func TestPage(t *testing.T) {
+	sw := &endpoint.Switch{}
+	s, err := endpoint.Start(endpoint.Options{Fault: sw.Fault})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := page.Start(page.Options{Listener: ln, Server: s, Switch: sw, Processes: []string{"web", evil}})
+	t.Cleanup(func() { p.Close() })
 	b := open(t)
-	args := []string{"-interval", "1s"}
-	if cache := os.Getenv("HMETRICS_TEST_CACHE"); cache != "" {
-		args = append(args, "-cache", cache)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "report")
+	cmd.Env = []string{"HEROKU_METRICS_URL=" + s.URL("web"), "HMETRICS_INTERVAL=1s", "GOMEMLIMIT=64MiB",
+		"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=" + s.OTLPURL("web"), "OTEL_METRIC_EXPORT_INTERVAL=1000"}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	found := command(t, "./test/try", append(args, "-config", "GOMEMLIMIT=64MiB", "test/apps/two"), `web\.1 is up: .*PORT=(\d+)`, `look at (http://127\.0\.0\.1:\d+/)$`)
-	visit(t, "http://127.0.0.1:"+found[0]+"/jobs")
-	url := found[1]
-
-	b.do(chromedp.Navigate(url))
-	eval[string](b, "window.loaded = 'once'")
-	b.wait(`document.querySelector("#live").textContent === "Connected."`)
-	for i, name := range []string{"web", "worker"} {
-		b.wait(`document.querySelector("#p%d-name").textContent === %q`, i, name)
-		for _, figure := range []string{"heap", "gcs", "pause", "stack", "objects", "goroutines", "latency", "cpu", "memory"} {
-			b.wait(`[...document.querySelectorAll("#p%d-%s .u-series:not(:first-child) .u-value")].every((e) => /\d/.test(e.textContent))`, i, figure)
-		}
-	}
-	b.wait(count+" > 0", "delivered")
+	b.do(chromedp.Navigate(p.URL()))
+	b.wait(`document.querySelector("#status").textContent === "Connected."`)
+	b.wait(`document.querySelectorAll("#p0 .plot").length === 9 && document.querySelectorAll("#p0 .empty").length === 0`)
+	b.wait(`[...document.querySelectorAll("#p0 .u-series:not(:first-child) .u-value")].every((e) => /\d/.test(e.textContent))`)
+	hostile(b, s.URL(evil))
 	fill()
-	shoot(b, "before")
-	throughFaults(b)
-	readValues(b)
-	if loaded := eval[string](b, "window.loaded || 'again'"); loaded != "once" {
-		t.Error("the page was loaded again")
+
+	// The page stays, and so does the focus.
+	b.do(chromedp.Focus(chromedp.CSS(`button[value="503"]`)), chromedp.KeyEvent(kb.Enter))
+	b.wait(`document.activeElement.value === "503" && document.activeElement.ariaPressed === "true"`)
+	accepted := eval[int](b, count, "accepted")
+	b.wait(count+" > 0 && "+count+" > 1 && document.querySelector('#p0-facts .holds')", "pending", "retried")
+	b.wait(`/^Outage: nothing was accepted since \d\d:\d\d:\d\d /.test(document.querySelector("#p0-facts .bad").textContent)`)
+	fill()
+	b.wait(`/^[1-9].*s ago$/.test(document.querySelector("#p0-facts .ago").textContent)`)
+	b.shoot("during", "main", 390)
+	b.press("none")
+	b.wait(count+" > %d && "+count+" === 0 && document.querySelector('#p0-facts .holds')", "accepted", accepted+1, "pending")
+	b.wait(`document.querySelector("#p0-facts .state").textContent.startsWith("Last outage: ")`)
+	fill()
+	b.shoot("after", "main", 1280)
+	b.shoot("readme", "section", 1160)
+
+	// Values are read with the keyboard.
+	b.do(chromedp.Focus(chromedp.CSS("#p0 [data-id=heap] input")), chromedp.KeyEvent(kb.ArrowLeft))
+	const read = `document.querySelector("#p0 [data-id=heap] input").ariaValueText`
+	b.wait(`/^\d\d:\d\d:\d\d \S+ heap [\d.]+ [KM]iB, goal [\d.]+ MiB$/.test(` + read + `)`)
+	last := eval[string](b, read)
+	b.do(chromedp.KeyEvent(kb.ArrowLeft))
+	if eval[string](b, read) == last {
+		t.Error("a key reads no other value")
 	}
+
+	// Each report is in the charts once.
+	b.wait(`document.querySelector("#p0 [data-id=gcs] input").max === document.querySelector("#p0-facts .accepted").textContent - 1 + ""`)
+	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")), chromedp.Click(chromedp.CSS("#p0 summary")))
+	b.wait(`["gcs", "heap"].map((id) => document.querySelector("#p0 [data-id=" + id + "] .how").textContent).join() === "sum,max"`)
+	b.shoot("minutes", "main", 1280)
 
 	// Without scripts, the same page shows the latest state and its buttons work.
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	b.do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("#p0-rows td")))
-	for _, fault := range []string{"503", "none"} {
-		b.do(
-			chromedp.Click(chromedp.CSS(fmt.Sprintf("button[value=%q]", fault))),
-			chromedp.WaitVisible(chromedp.CSS(fmt.Sprintf(`button[value=%q][aria-pressed="true"]`, fault))),
-		)
-	}
-	b.shoot("without-scripts", "light", 1280, true)
-	b.wantQuiet()
+	b.do(chromedp.Navigate(p.URL()), chromedp.WaitVisible(chromedp.CSS("#p0-rows td")))
+	b.press("503")
+	b.shoot("without-scripts", "main", 1280)
 }
 
 // fill lets charts fill for as long as HMETRICS_SCREENSHOTS_AFTER says.
@@ -69,113 +110,28 @@ func fill() {
 	time.Sleep(after)
 }
 
-func shoot(b *tab, when string) {
-	for _, scheme := range []string{"light", "dark"} {
-		b.shoot(when, scheme, 1280, true)
-		b.shoot(when, scheme, 390, true)
-	}
-}
+// evil is a name that could script the page.
+const evil = `</h2><script>alert(1)</script><img src=x onerror=alert(2)>`
 
-// throughFaults has the endpoint fail in each way: what is not delivered is pending,
-// tried again, and told.
-func throughFaults(b *tab) {
-	for _, fault := range []string{"503", "429", "hang", "reset"} {
-		if fault == "429" {
-			b.do(chromedp.Focus(chromedp.CSS(`button[value="429"]`)), chromedp.KeyEvent(kb.Enter))
-			b.wait(`document.activeElement.value === "429" && document.activeElement.ariaPressed === "true"`)
-		} else {
-			b.press(fault)
-		}
-		accepted, retried := eval[int](b, count, "accepted"), eval[int](b, count, "retried")
-		b.wait(count+" > 0 && "+count+" > %d && document.querySelector('#p0-facts .holds')", "pending", "retried", retried)
-		b.wait(`/^Outage: nothing was accepted since \d\d:\d\d:\d\d /.test(document.querySelector("#p0-facts .bad").textContent)`)
-		if n := eval[int](b, count, "accepted"); n > accepted+1 {
-			b.Errorf("%d reports were accepted while the endpoint had the fault %s", n-accepted, fault)
-		}
-		if fault == "503" {
-			fill()
-			b.wait(`/^[1-9].*s ago$/.test(document.querySelector("#p0-facts .ago").textContent)`)
-			shoot(b, "during")
-		}
-		b.press("none")
-		b.wait(count+" > %d && "+count+" === 0 && document.querySelector('#p0-facts .holds')", "accepted", accepted+1, "pending")
-		b.wait(`document.querySelector("#p0-facts .state").textContent.startsWith("Last outage: ")`)
-		if fault == "503" {
-			fill()
-			shoot(b, "after")
-			b.shoot("readme", "light", 1160, false)
-			b.shoot("readme", "dark", 1160, false)
-		}
-	}
-}
-
-// readValues reads values with the keyboard and with the pointer.
-func readValues(b *tab) {
-	b.do(chromedp.Focus(chromedp.CSS("#p0-heap")), chromedp.KeyEvent(kb.ArrowLeft))
-	const said = `document.querySelector("#p0-heap output").textContent`
-	b.wait(`/^\d\d:\d\d:\d\d \S+ heap [\d.]+ [KM]iB, goal [\d.]+ MiB$/.test(` + said + `)`)
-	last := eval[string](b, said)
-	b.do(chromedp.KeyEvent(kb.ArrowLeft))
-	b.wait(said+" !== %q", last)
-	b.do(chromedp.KeyEvent(kb.Enter))
-	const raw = `document.querySelector("#p0-raw")`
-	b.wait("!" + raw + `.hidden && "counters" in JSON.parse(` + raw + `.textContent)`)
-	eval[bool](b, raw+`.parentElement.open = false`)
-	at := eval[[2]float64](b, `(() => {
-		const e = document.querySelector("#p0-objects .u-over");
-		e.scrollIntoView({block: "center"});
-		const r = e.getBoundingClientRect();
-		return [r.x + r.width / 2, r.y + r.height / 2];
-	})()`)
-	const value = `document.querySelector("#p0-objects .u-value").textContent`
-	latest := eval[string](b, value)
-	b.do(chromedp.MouseEvent("mouseMoved", at[0], at[1]))
-	b.wait(value+" < %q", latest) // the time at the pointer
-	b.do(chromedp.MouseClickXY(at[0], at[1]))
-	b.wait(raw + ".parentElement.open")
-	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")))
-	b.wait(`document.querySelector("#p0-gcs .how").textContent === "sum" && document.querySelector("#p0-heap .how").textContent === "max"`)
-	b.shoot("minutes", "light", 1280, true)
-}
-
-// TestHostile has a process send what could script the page.
-func TestHostile(t *testing.T) {
-	b := open(t)
-	name := `</h2><script>alert(1)</script><img src=x onerror=alert(2)>`
-	found := command(t, "./test/serve", []string{"--", name, "javascript:alert(3)"},
-		`^page: (http://127\.0\.0\.1:\d+/)$`, `<img.*HEROKU_METRICS_URL=(http://127\.0\.0\.1:\d+/[0-9a-f]+)$`)
+// hostile sends what could script the page, or break its charts.
+func hostile(b *tab, url string) {
 	post := func(contentType, body string) {
-		t.Helper()
-		resp, err := http.Post(found[1], contentType, strings.NewReader(body))
+		resp, err := http.Post(url, contentType, strings.NewReader(body))
 		if err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		resp.Body.Close()
 	}
-	const document = `{"counters":{"go.gc.collections":N,"go.gc.pause.ns":N},"gauges":{"go.memory.heap.bytes":N,"go.memory.stack.bytes":N,"go.memory.heap.objects":N,"go.gc.goal":N,"go.routines":N}}`
-	b.do(chromedp.Navigate(found[0]))
-	b.wait(`document.querySelector("#live").textContent === "Connected."`)
-	for i, n := range []string{"1", "1.7e308", "0", "5e-324"} {
+	const document = `{"counters":{"go.gc.collections":N,"go.gc.pause.ns":N},"gauges":` +
+		`{"go.memory.heap.bytes":N,"go.memory.stack.bytes":N,"go.memory.heap.objects":N,"go.gc.goal":N,"go.routines":N}}`
+	for _, n := range []string{"1", "1.7e308", "0", "5e-324"} {
 		post("application/json", strings.ReplaceAll(document, "N", n))
-		b.wait(`document.querySelector("#p0-facts .accepted")?.textContent === "%d"`, i+1)
 	}
-	for _, evil := range []string{`{"<script>alert(4)</script>":{}}`, `{"counters":{"<img src=x onerror=alert(5)>":1},"gauges":{}}`, `<svg onload=alert(6)>`} {
-		post("application/json", evil)
-	}
-	post("<img/src=x onerror=alert(7)>", document)
-	b.wait(`document.querySelector("#p0-facts .refused").textContent === "4"`)
-	b.wait(`document.querySelector("#p0-facts .why").textContent.includes("<img/src=x onerror=alert(7)>")`)
-	b.wait(`document.querySelector("#p0-name").textContent === %q`, name)
-	// Its documents are shown as text, also where they are opened by themselves.
-	b.do(chromedp.Navigate(found[0] + "reports/0/"))
-	b.wait(`document.querySelector("h1").textContent === %q`, "Reports of "+name)
-	b.do(chromedp.Navigate(found[0] + "reports/0/2"))
-	raw := eval[string](b, "document.body.innerText")
-	if !json.Valid([]byte(raw)) || !strings.Contains(raw, "1.7e308") {
-		t.Errorf("the raw report is %q", raw)
-	}
-	if n := eval[int](b, `document.querySelectorAll("script:not([src]), img").length`); n > 0 {
-		t.Errorf("%d elements are a script or an image", n)
-	}
-	b.wantQuiet()
+	post("application/json", `{"counters":{"<img src=x onerror=alert(3)>":1},"gauges":{}}`)
+	post("application/json", `<svg onload=alert(4)>`)
+	post("<img/src=x onerror=alert(5)>", document)
+	b.wait(`document.querySelector("#p1-facts")?.innerText.includes("accepted 4 retried 2 refused 3")`)
+	b.wait(`document.querySelector("#p1-facts .why").textContent.includes("<img/src=x onerror=alert(5)>")`)
+	b.wait(`document.querySelector("#p1-rows pre").textContent.includes('"go.routines":1.7e308')`)
+	b.wait(`document.querySelector("#p1 h2").textContent === %q && !document.querySelector("script:not([src]), img")`, evil)
 }

@@ -1,98 +1,61 @@
 package browser
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
-// A tab is a browser's, of which everything that must not happen is noted.
+// A tab is a browser's.
 type tab struct {
 	*testing.T
 	ctx context.Context
-
-	mu       sync.Mutex
-	problems []string
 }
 
-// open starts a browser with a profile of its own and nothing but this tab.
+// open starts a browser with a new profile and nothing but this tab. Errors of
+// its pages fail the test, and so does what their security policy does not allow, such
+// as to load something from elsewhere.
 func open(t *testing.T) *tab {
-	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("no browser is installed here; on Debian: apt-get install chromium")
 	}
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
-		chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoSandbox, // CI runs as root
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
 		chromedp.WindowSize(1280, 900),
 	)...)
 	t.Cleanup(cancel)
 	b := &tab{T: t}
-	ctx, _ := chromedp.NewContext(alloc, chromedp.WithListener(b.hear))
-	t.Cleanup(func() { chromedp.Cancel(ctx) })                  // waits for the browser to end
-	ctx, cancelTime := context.WithTimeout(ctx, 15*time.Minute) // go test's own comes first
-	t.Cleanup(cancelTime)
-	b.ctx = ctx
-	call(b, network.Enable, network.EnableParams{})
+	b.ctx, _ = chromedp.NewContext(alloc, chromedp.WithListener(b.hear))
+	t.Cleanup(func() { chromedp.Cancel(b.ctx) }) // waits for the browser to end
 	return b
 }
 
-// hear notes errors of the page, and requests that leave this machine.
 func (b *tab) hear(event any) {
-	problem := ""
 	switch e := event.(type) {
-	case *network.EventRequestWillBeSent:
-		u, err := url.Parse(e.Request.URL)
-		if err != nil || !net.ParseIP(u.Hostname()).IsLoopback() {
-			problem = "request to " + e.Request.URL
-		}
 	case *runtime.EventExceptionThrown:
-		problem = "exception: " + e.ExceptionDetails.Text
-	case *runtime.EventConsoleAPICalled:
-		problem = fmt.Sprintf("console.%s was called", e.Type)
+		b.Errorf("exception: %s", e.ExceptionDetails.Text)
 	case *log.EventEntryAdded:
-		problem = fmt.Sprintf("console %s: %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL)
-	}
-	if problem != "" {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.problems = append(b.problems, problem)
-	}
-}
-
-// wantQuiet says what should not have happened.
-func (b *tab) wantQuiet() {
-	b.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range b.problems {
-		b.Error(p)
+		b.Errorf("console %s: %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL)
 	}
 }
 
 func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
 	if err := chromedp.Do(b.ctx, actions...); err != nil {
-		b.Fatalf("%v\n%s", err, b.body())
+		b.Fatal(err)
 	}
 }
 
@@ -105,18 +68,13 @@ func call[P, R any](b *tab, method cdp.Command[P, R], params P) {
 	}))
 }
 
-func (b *tab) body() string {
-	s, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
-	return "the page:\n" + s
-}
-
 // eval returns the value of an expression.
 func eval[T any](b *tab, format string, args ...any) T {
 	b.Helper()
 	expression := fmt.Sprintf(format, args...)
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
-		b.Fatalf("evaluating %s: %v\n%s", expression, err, b.body())
+		b.Fatalf("evaluating %s: %v", expression, err)
 	}
 	return v
 }
@@ -127,7 +85,7 @@ func (b *tab) wait(format string, args ...any) {
 	b.Helper()
 	for late := time.Now().Add(25 * time.Second); !eval[bool](b, "Boolean("+format+")", args...); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(late) {
-			b.Fatalf("%s did not become true\n%s", fmt.Sprintf(format, args...), b.body())
+			b.Fatalf("%s did not become true\n%s", fmt.Sprintf(format, args...), eval[string](b, "document.body.innerText"))
 		}
 	}
 }
@@ -135,37 +93,57 @@ func (b *tab) wait(format string, args ...any) {
 // press clicks the button of a fault and waits until the page shows it pressed.
 func (b *tab) press(fault string) {
 	b.Helper()
-	b.do(chromedp.Click(chromedp.CSS(fmt.Sprintf("button[value=%q]", fault))))
-	b.wait(`document.querySelector('button[value="%s"]').ariaPressed === "true"`, fault)
+	button := fmt.Sprintf("button[value=%q]", fault)
+	b.do(chromedp.Click(chromedp.CSS(button)), chromedp.WaitVisible(chromedp.CSS(button+`[aria-pressed="true"]`)))
 }
 
-// shoot makes a screenshot of the whole page, or of the page down to the end of the
-// first process, in a directory that HMETRICS_SCREENSHOTS may name.
-func (b *tab) shoot(name, scheme string, width int64, whole bool) {
+// faint are the texts and lines that stand out less from what is behind them than
+// WCAG asks for, 4.5 and 3 times its luminance.
+const faint = `(() => {
+	const channels = (colour) => colour.match(/[\d.]+/g).map(Number);
+	const linear = (c) => (c <= 10 ? c / 3294.6 : ((c / 255 + .055) / 1.055) ** 2.4);
+	const luminance = ([r, g, b]) => .2126 * linear(r) + .7152 * linear(g) + .0722 * linear(b) + .05;
+	const behind = (e) => {
+		const colour = channels(getComputedStyle(e).backgroundColor);
+		return colour[3] === 0 ? behind(e.parentElement) : luminance(colour);
+	};
+	const seen = [...document.querySelectorAll("main *, .bar *, header *")].filter((e) => e.checkVisibility());
+	const texts = seen.filter((e) => [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim()));
+	const lines = seen.filter((e) => e.className === "u-marker");
+	return [...texts.map((e) => [e, "color", behind(e), 4.5]), ...lines.map((e) => [e, "borderTopColor", behind(e.parentElement), 3])]
+		.map(([e, property, back, least]) => [e, luminance(channels(getComputedStyle(e)[property])), back, least])
+		.filter(([e, front, back, least]) => Math.max(front, back) < least * Math.min(front, back)).map(([e]) => e.parentElement.textContent);
+})()`
+
+// wide is what sticks out and cannot be scrolled.
+const wide = `[...document.querySelectorAll(".bar *, section :not(.scroll *)")].filter((e) => e.checkVisibility() &&
+	e.getBoundingClientRect().right > e.closest(".bar, section").getBoundingClientRect().right).map((e) => e.outerHTML.slice(0, 100))`
+
+// shoot makes screenshots of the page from its top to the end of an element, in a
+// directory that HMETRICS_SCREENSHOTS may name, and looks for what is too wide or faint.
+func (b *tab) shoot(name, until string, width int64) {
 	b.Helper()
-	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-	})
-	b.do(chromedp.EmulateViewport(width, 900, chromedp.EmulateScale(2)))
-	if wide := eval[int](b, "document.documentElement.scrollWidth"); wide > int(width) {
-		b.Errorf("at a width of %d the page is %d wide", width, wide)
-	}
-	shot := chromedp.FullScreenshot(100)
-	if !whole {
-		height := eval[float64](b, `document.querySelector("section").getBoundingClientRect().bottom`)
+	for _, scheme := range []string{"light", "dark"} {
+		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		b.do(chromedp.EmulateViewport(width, 900, chromedp.EmulateScale(2)))
+		height := eval[float64](b, `(scrollTo(0, 0), document.querySelector(%q).getBoundingClientRect().bottom)`, until)
 		b.do(chromedp.EmulateViewport(width, int64(height)+20, chromedp.EmulateScale(2)))
-		shot = chromedp.CaptureScreenshot()
-	}
-	png, err := chromedp.Run(b.ctx, shot)
-	if err != nil {
-		b.Fatal(err)
-	}
-	dir := os.Getenv("HMETRICS_SCREENSHOTS")
-	if dir == "" {
-		dir = b.TempDir()
-	}
-	if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, scheme, width)), png, 0o666); err != nil {
-		b.Fatal(err)
+		png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			b.Fatal(err)
+		}
+		dir := cmp.Or(os.Getenv("HMETRICS_SCREENSHOTS"), b.TempDir())
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, scheme, width)), png, 0o666); err != nil {
+			b.Fatal(err)
+		}
+		if list := eval[[]string](b, wide); len(list) > 0 {
+			b.Errorf("at a width of %d these do not fit: %q", width, list)
+		}
+		if list := eval[[]string](b, faint); len(list) > 0 {
+			b.Errorf("in the scheme %s these are faint: %q", scheme, list)
+		}
 	}
 	b.do(chromedp.ResetViewport())
 }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
@@ -17,13 +18,6 @@ func (c Counters) Plus(d Counters) Counters {
 	return Counters{c.Collections + d.Collections, c.PauseNS + d.PauseNS}
 }
 
-// beyond returns by how much c is more than d.
-func (c Counters) beyond(d Counters) Counters {
-	return Counters{max(0, c.Collections-d.Collections), max(0, c.PauseNS-d.PauseNS)}
-}
-
-func countersOf(r endpoint.Report) Counters { return Counters{r.Collections, r.PauseNS} }
-
 // Counts are how the counters of a process are delivered.
 type Counts struct {
 	Delivered Counters `json:"delivered"` // by accepted reports
@@ -31,19 +25,19 @@ type Counts struct {
 	Lost      Counters `json:"lost"`
 }
 
-// keepOutages is how many outages are kept of one process, the newest.
-const keepOutages = 100
-
 // An Outage is a time in which a process reported and nothing was accepted.
 type Outage struct {
 	From, To time.Time // the first request that failed, and the one that was accepted
 	Brought  Counters  // by that one
 }
 
+// Lasted returns how long it was, in words such as 4m2s.
+func (o Outage) Lasted() string { return o.To.Sub(o.From).Round(time.Second).String() }
+
 // A Delivery follows how the reports of one process are delivered. The zero value
 // is one that has not reported yet.
 //
-// A report that was not accepted has said what the process had counted, so the
+// A report that was not accepted holds what the process had counted, so the
 // next one must not bring less. What it brings less is lost: the process has
 // dropped it. Exports by OTLP count collections from the start of the process, so
 // that with them it shows, too, if some were dropped that no report has brought.
@@ -58,7 +52,7 @@ type Delivery struct {
 	Counts
 
 	Failing time.Time // the first request since the last accepted one, or zero
-	Outages []Outage  // that are over, the oldest first
+	Outages []Outage  // that are over, the newest first
 
 	Exports       int    // by OTLP, accepted
 	ExportRefused string // why the newest one was refused; empty if it was not
@@ -82,9 +76,10 @@ func (d *Delivery) Attempt(a endpoint.Attempt) {
 	case a.Refused != "":
 		d.Refused++
 	case !a.Unread:
-		d.Pending = countersOf(a.Report)
+		d.Pending = Counters{a.Collections, a.PauseNS}
 		reported := d.Delivered.Plus(d.Pending)
-		d.Lost = d.Lost.Plus(d.reported.beyond(reported))
+		d.Lost.PauseNS += max(0, d.reported.PauseNS-reported.PauseNS)
+		d.Lost.Collections += max(0, d.reported.Collections-reported.Collections)
 		d.Lost.Collections += max(0, d.due-reported.Collections-d.Lost.Collections)
 		d.reported, d.due = reported, d.counted
 	}
@@ -93,16 +88,14 @@ func (d *Delivery) Attempt(a endpoint.Attempt) {
 // Accept enters that a report, whose Attempt came before, was accepted.
 func (d *Delivery) Accept(r endpoint.Report) {
 	d.Accepted++
-	brought := countersOf(r)
+	brought := Counters{r.Collections, r.PauseNS}
 	d.Delivered = d.Delivered.Plus(brought)
 	if d.Pending == brought {
 		d.Pending = Counters{}
 	}
 	if d.tries > 1 {
-		d.Outages = append(d.Outages, Outage{d.Failing, r.Received, brought})
-		if len(d.Outages) > keepOutages {
-			d.Outages = append(d.Outages[:0], d.Outages[1:]...)
-		}
+		d.Outages = slices.Insert(d.Outages, 0, Outage{d.Failing, r.Received, brought})
+		d.Outages = d.Outages[:min(len(d.Outages), keepOutages)]
 	}
 	d.tries, d.Failing = 0, time.Time{}
 }

@@ -2,22 +2,23 @@
 // process, outages, the reports as they came, and whether counts are lost. Its
 // buttons make the endpoint fail.
 //
-// Scripts draw the charts, with uPlot, and keep the page up to date by one stream
-// of server-sent events. Without them the page shows the same values in tables,
-// and its buttons work. It loads nothing from elsewhere.
+// A page is rendered here, with the latest values in tables. Scripts draw charts of
+// all values, with uPlot, and keep the page up to date: each second they fetch the
+// page as it is now, and the values that are new. Without them the tables and the
+// buttons work. It loads nothing from elsewhere.
 package page
 
 import (
 	"bytes"
-	"context"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,17 +26,15 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
-// MaxProcesses is how many processes a Page shows.
+// MaxProcesses is how many processes a Page is made for: it is slow with more.
 const MaxProcesses = 32
 
 // Options shape a Page.
 type Options struct {
-	Listener net.Listener     // where it is served
-	Server   *endpoint.Server // whose reports and exports are shown, from now on
-	Switch   *endpoint.Switch // what the buttons set
-	// Processes are shown from the start, in this order; others as soon as they
-	// report. Of all of them, 32 are shown.
-	Processes []string
+	Listener  net.Listener     // where it is served
+	Server    *endpoint.Server // whose reports and exports are shown, from now on
+	Switch    *endpoint.Switch // what the buttons set
+	Processes []string         // which are shown, in this order
 	// NoOTLP says of a process why it sends nothing by OTLP, if that is known.
 	NoOTLP map[string]string
 }
@@ -44,41 +43,28 @@ type Options struct {
 type Page struct {
 	Options
 	http http.Server
-	ctx  context.Context
-	end  context.CancelFunc
-	stop []func()
-	pace time.Duration // between two updates of a browser
-	slow time.Duration // how long a browser may take for an update
 
 	mu        sync.Mutex
 	processes []*process
-	unshown   map[string]bool // names beyond MaxProcesses, up to as many again
-	changed   chan struct{}   // closed and replaced at each change
-	streams   int             // browsers that are kept up to date
 }
 
 // Start serves the page of an endpoint.
 func Start(o Options) *Page {
-	p := &Page{Options: o, unshown: map[string]bool{}, changed: make(chan struct{}), pace: 250 * time.Millisecond, slow: 5 * time.Second}
-	p.ctx, p.end = context.WithCancel(context.Background())
+	p := &Page{Options: o}
 	for _, name := range o.Processes {
-		p.process(name)
+		p.processes = append(p.processes, &process{
+			Name: name, NoOTLP: o.NoOTLP[name],
+			Reports: history{Figures: reportFigures}, Exports: history{Figures: exportFigures},
+		})
 	}
-	p.stop = []func(){o.Server.OnAttempt(p.attempt), o.Server.OnReport(p.report), o.Server.OnExport(p.export)}
+	o.Server.OnAttempt(func(a endpoint.Attempt) { p.update(a.Process, func(proc *process) { proc.Delivery.Attempt(a) }) })
+	o.Server.OnReport(func(r endpoint.Report) { p.update(r.Process, func(proc *process) { proc.report(r) }) })
+	o.Server.OnExport(func(e endpoint.Export) { p.update(e.Process, func(proc *process) { proc.export(e) }) })
 	p.http = http.Server{
-		Handler:           guard(p.handler()),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          log.New(io.Discard, "", 0), // browsers go away
-		// What the system holds for a browser that does not read would grow to
-		// megabytes.
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if c, ok := c.(*net.TCPConn); ok {
-				c.SetWriteBuffer(128 << 10)
-			}
-			return ctx
-		},
+		Handler:      guard(p.handler()),
+		ReadTimeout:  10 * time.Second,
+		WriteTimeout: 10 * time.Second,           // then a browser that does not read is dropped
+		ErrorLog:     log.New(io.Discard, "", 0), // browsers go away
 	}
 	go p.http.Serve(o.Listener)
 	return p
@@ -93,82 +79,22 @@ func (p *Page) URL() string {
 	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
-// Close tells the browsers that this is the end, and stops serving.
-func (p *Page) Close() error {
-	for _, stop := range p.stop {
-		stop()
-	}
-	p.end()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if p.http.Shutdown(ctx) == nil {
-		return nil
-	}
-	return p.http.Close()
-}
+// Close stops serving.
+func (p *Page) Close() error { return p.http.Close() }
 
-// process returns the named process, or nil if there are too many. The caller
-// holds mu.
-func (p *Page) process(name string) *process {
-	for _, proc := range p.processes {
-		if proc.name == name {
-			return proc
-		}
-	}
-	if len(p.processes) < MaxProcesses {
-		proc := &process{index: len(p.processes), name: name, noOTLP: p.NoOTLP[name]}
-		p.processes = append(p.processes, proc)
-		return proc
-	}
-	if len(p.unshown) < MaxProcesses {
-		p.unshown[name] = true
-	}
-	return nil
-}
-
-// update changes the named process, and tells the streams that there is something
-// new.
+// update changes the named process, if it is shown.
 func (p *Page) update(name string, change func(*process)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if proc := p.process(name); proc != nil {
-		change(proc)
-		proc.version++
+	if i := slices.Index(p.Processes, name); i >= 0 {
+		change(p.processes[i])
 	}
-	p.wake()
-}
-
-// wake tells the streams that there is something new. The caller holds mu.
-func (p *Page) wake() {
-	close(p.changed)
-	p.changed = make(chan struct{})
-}
-
-func (p *Page) attempt(a endpoint.Attempt) {
-	p.update(a.Process, func(proc *process) { proc.delivery.Attempt(a) })
-}
-
-func (p *Page) report(r endpoint.Report) {
-	p.update(r.Process, func(proc *process) {
-		proc.delivery.Accept(r)
-		proc.reports.add(row{Received: r.Received, Values: reportValues(r), Body: r.Body})
-	})
-}
-
-func (p *Page) export(e endpoint.Export) {
-	p.update(e.Process, func(proc *process) {
-		proc.delivery.Export(e)
-		if e.Refused == "" {
-			proc.exports.add(row{Received: e.Received, Values: exportValues(e, proc.export)})
-			proc.export = e
-		}
-	})
 }
 
 // A fault is what a button has the endpoint do.
 type fault struct {
 	Name, Label, Is string
-	endpoint.Fault
+	fault           endpoint.Fault
 }
 
 // faults are the buttons. The first one stands for none.
@@ -188,22 +114,32 @@ var files embed.FS
 //go:embed page.html
 var html string
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"clock": func(t time.Time) string { return t.Format("15:04:05 MST") }, "lasted": lasted,
-	"ago":   func(t time.Time) string { return lasted(t, time.Now()) + " ago" },
-	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") },
-	"join":  strings.Join,
-	"list":  func(values ...any) []any { return values },
+// page escapes what processes send.
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"count": endpoint.Count, "duration": endpoint.Duration, "join": strings.Join,
 }).Parse(html))
+
+// render returns the page as it is now.
+func (p *Page) render() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.Switch.Now().Name
+	i := max(0, slices.IndexFunc(faults, func(f fault) bool { return f.Name == now }))
+	clock := time.Now()
+	_, offset := clock.Zone()
+	data := map[string]any{"Time": clock, "Offset": offset, "Faults": faults, "Now": faults[i], "Processes": p.processes}
+	var b bytes.Buffer
+	if err := page.Execute(&b, data); err != nil {
+		fmt.Fprintf(&b, "The page cannot be drawn: %v", err)
+	}
+	return b.String()
+}
 
 func (p *Page) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(files))
-	mux.Handle("GET /favicon.ico", http.RedirectHandler("/icon.svg", http.StatusFound)) // for what is no HTML
-	mux.HandleFunc("GET /{$}", p.serveIndex)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, p.render()) })
 	mux.HandleFunc("GET /live", p.serveLive)
-	mux.HandleFunc("GET /reports/{process}/{$}", p.serveReports)
-	mux.HandleFunc("GET /reports/{process}/{n}", p.serveReport)
 	mux.HandleFunc("POST /fault", p.serveFault)
 	return mux
 }
@@ -216,118 +152,58 @@ func (p *Page) handler() http.Handler {
 // (http.CrossOriginProtection lets pass what does not say so.)
 func guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, value := range map[string]string{
-			"Content-Security-Policy":      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-			"X-Content-Type-Options":       "nosniff",
-			"Cross-Origin-Resource-Policy": "same-origin",
-			"Cache-Control":                "no-store",
-		} {
-			w.Header().Set(name, value)
-		}
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
+			"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		w.Header().Set("Cache-Control", "no-store")
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
-		if net.ParseIP(strings.Trim(host, "[]")) == nil && host != "localhost" {
+		switch {
+		case net.ParseIP(strings.Trim(host, "[]")) == nil && host != "localhost":
 			http.Error(w, "This page has no name: open it by its address, or as localhost.", http.StatusMisdirectedRequest)
-			return
-		}
-		site := r.Header.Get("Sec-Fetch-Site")
-		if r.Method == http.MethodPost && (r.Header.Get("Origin") != "http://"+r.Host || site != "" && site != "same-origin") {
+		case r.Method == http.MethodPost && r.Header.Get("Origin") != "http://"+r.Host:
 			http.Error(w, "Only a form of this page itself can be sent here.", http.StatusForbidden)
-			return
+		default:
+			h.ServeHTTP(w, r)
 		}
-		h.ServeHTTP(w, r)
 	})
 }
 
-func (p *Page) serveIndex(w http.ResponseWriter, r *http.Request) {
-	u := p.news(view{})
-	var list []map[string]any
+// serveLive sends the page as it is now, and of each group of charts, in the order of
+// the page, how many rows there were, those that the browser has not, and outages. It
+// says how many rows it had of each.
+func (p *Page) serveLive(w http.ResponseWriter, r *http.Request) {
+	had := strings.NewReader(r.FormValue("had"))
+	var groups [][]any
+	page := p.render()
 	p.mu.Lock()
 	for _, proc := range p.processes {
-		list = append(list, proc.data())
-	}
-	p.mu.Unlock()
-	write(w, execute("page", map[string]any{"Processes": list, "Faults": u.Faults, "Notes": u.Processes}))
-}
-
-// serveReports lists all reports of a process that are kept, the newest first.
-func (p *Page) serveReports(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	proc := p.find(r)
-	var list template.HTML
-	if proc != nil {
-		list = execute("reports", map[string]any{"Name": proc.name, "Table": proc.table(keepRows)})
-	}
-	p.mu.Unlock()
-	if proc == nil {
-		http.Error(w, "No such process.", http.StatusNotFound)
-		return
-	}
-	write(w, list)
-}
-
-// serveReport sends a report's document as it came.
-func (p *Page) serveReport(w http.ResponseWriter, r *http.Request) {
-	n, _ := strconv.Atoi(r.PathValue("n"))
-	var report row
-	p.mu.Lock()
-	if proc := p.find(r); proc != nil {
-		if rows := proc.reports.since(n - 1); len(rows) > 0 {
-			report = rows[0]
+		for _, h := range []*history{&proc.Reports, &proc.Exports} {
+			n := 0
+			fmt.Fscan(had, &n)
+			groups = append(groups, []any{h.total, h.after(n), proc.outages()})
 		}
 	}
-	p.mu.Unlock()
-	if n == 0 || report.N != n {
-		http.Error(w, "No such report, or it is not kept any more.", http.StatusNotFound)
-		return
-	}
+	p.mu.Unlock() // before anything is written, which may take a browser long
 	w.Header().Set("Content-Type", "application/json")
-	w.Write(report.Body)
-}
-
-// find returns the process that a request names by its place. The caller holds mu.
-func (p *Page) find(r *http.Request) *process {
-	i, err := strconv.Atoi(r.PathValue("process"))
-	if err != nil || i < 0 || i >= len(p.processes) {
-		return nil
-	}
-	return p.processes[i]
+	json.NewEncoder(w).Encode(map[string]any{"now": time.Now().UnixMilli(), "page": page, "groups": groups})
 }
 
 // serveFault switches a fault and leads back to the page.
 func (p *Page) serveFault(w http.ResponseWriter, r *http.Request) {
-	http.NewResponseController(w).SetReadDeadline(time.Now().Add(p.slow))
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
 	name := r.PostFormValue("fault")
-	for _, f := range faults {
-		if f.Name == name {
-			f.Fault.Name = name
-			p.Switch.Set(f.Fault)
-			p.mu.Lock()
-			p.wake()
-			p.mu.Unlock()
-			http.Redirect(w, r, "/", http.StatusSeeOther)
-			return
-		}
+	i := slices.IndexFunc(faults, func(f fault) bool { return f.Name == name })
+	if i < 0 {
+		http.Error(w, fmt.Sprintf("There is no fault %q to switch on.", name), http.StatusBadRequest)
+		return
 	}
-	http.Error(w, fmt.Sprintf("There is no fault %q to switch on.", name), http.StatusBadRequest)
-}
-
-func write(w http.ResponseWriter, page template.HTML) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	io.WriteString(w, string(page))
-}
-
-// execute renders a template, which escapes what processes send.
-func execute(name string, data any) template.HTML {
-	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
-		return template.HTML(template.HTMLEscapeString(fmt.Sprintf("The %s cannot be drawn: %v", name, err)))
+	set := faults[i].fault
+	if i > 0 {
+		set.Name = name
 	}
-	return template.HTML(b.String())
+	p.Switch.Set(set)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
-
-// lasted renders the time between two moments, such as 4m2s.
-func lasted(from, to time.Time) string { return to.Sub(from).Round(time.Second).String() }

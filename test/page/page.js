@@ -3,136 +3,105 @@
 "use strict";
 
 const form = document.getElementById("view");
-const live = document.getElementById("live");
-const states = new Map(); // by section
-let behind = 0; // ms from this browser's clock to the server's
+const live = document.getElementById("status");
+const { zone, offset } = document.body.dataset; // the server's, as in all that it renders
+let now = Date.now() / 1000; // by the server's clock, in seconds
 
-const now = () => Date.now() + behind;
 const perMinute = () => form.elements.minutes.checked;
+const font = (size) => size + "px " + "system-ui, sans-serif";
 function colour(name) {
   live.style.outlineColor = `var(--${name})`; // an outline that there is not
   return getComputedStyle(live).outlineColor;
 }
-const font = (size) => size + "px " + getComputedStyle(document.body).fontFamily;
-
 function say(text, state) {
+  if (live.textContent === text) return; // not to be read out each time
   live.textContent = text;
-  live.dataset.state = state;
+  live.className = state;
 }
 
-// Numbers and times, in the words that the server uses.
-const digits = (v) => (v >= 100 ? Math.round(v) : Number(v.toPrecision(2))).toLocaleString("en");
+// Numbers and times, as the server renders them.
+const short = (v, digits = 2) => (v < 100 ? Number(v.toPrecision(digits)) : Math.round(v)).toLocaleString("en");
 function scaled(v, step, names) {
   let i = 0;
   for (; v >= step && i < names.length - 1; i++) v /= step;
-  return (v >= 100 || Number.isInteger(v) ? Math.round(v) : v.toFixed(1)).toLocaleString("en") + " " + names[i];
+  return short(v, 3) + " " + names[i];
 }
 const formats = {
   bytes: (v) => scaled(v, 1024, ["B", "KiB", "MiB", "GiB", "TiB"]),
   ns: (v) => (v ? scaled(v, 1000, ["ns", "µs", "ms", "s"]) : "0"),
-  count: digits,
-  cores: digits,
 };
-const clock = (seconds) => new Date(seconds * 1000).toTimeString().slice(0, 8);
-const zone = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts().find((p) => p.type === "timeZoneName").value;
-function lasted(ms) {
-  const s = Math.max(0, Math.round(ms / 1000));
-  return (s < 3600 ? "" : Math.floor(s / 3600) + "h") + (s < 60 ? "" : (Math.floor(s / 60) % 60) + "m") + (s % 60) + "s";
-}
+const clock = (seconds) => new Date((seconds + Number(offset)) * 1000).toISOString().slice(11, 19);
 
-// points returns what a figure shows of rows, which are numbers, times in ms and
-// values: times in seconds, the values of each line, and the numbers. A counter is
-// shown as a rate, or as the sum of each minute.
-function points(rows, first, count, kind) {
-  const shown = { x: [], lines: Array.from({ length: count }, () => []), numbers: [] };
-  const values = (row) => row.slice(first + 2, first + 2 + count).map((v) => (v < 0 ? null : v));
-  const push = (x, list, number) => {
-    shown.x.push(x);
-    list.forEach((v, i) => shown.lines[i].push(v));
-    shown.numbers.push(number);
-  };
+// points returns what a figure shows: for each time in seconds the values of its
+// lines. A counter is shown as a rate, or as the sum of each minute.
+function points(rows, first, lines, kind) {
+  const list = rows.map((row) => [row[0] / 1000, ...row.slice(first, first + lines).map((v) => (v < 0 ? null : v))]);
   if (perMinute()) {
-    for (const row of rows) {
-      const x = Math.floor(row[1] / 60000) * 60 + 30;
-      const last = shown.x.length - 1;
-      if (shown.x[last] !== x) {
-        push(x, values(row), row[0]);
-        continue;
-      }
-      values(row).forEach((v, i) => {
-        const had = shown.lines[i][last];
-        if (v !== null) shown.lines[i][last] = kind === "counter" ? had + v : Math.max(had ?? 0, v);
-      });
-      shown.numbers[last] = row[0];
-    }
-    return shown;
+    const add = kind === "counter" ? (a, b) => a + b : Math.max;
+    const both = (a, b) => b.map((v, i) => (a[i] === null || v === null ? (a[i] ?? v) : add(a[i], v)));
+    return [...Map.groupBy(list, ([x]) => Math.floor(x / 60) * 60 + 30)].map(([x, minute]) => [x, ...minute.reduce(both).slice(1)]);
   }
-  const between = rows.slice(1).map((row, i) => row[1] - rows[i][1]).sort((a, b) => a - b);
-  const usual = between[between.length >> 1];
-  rows.forEach((row, i) => {
-    const since = i ? row[1] - rows[i - 1][1] : 0;
-    if (kind === "gauge" && since > 2.5 * usual) push(rows[i - 1][1] / 1000 + 0.001, values(row).map(() => null)); // nobody knows
-    push(row[1] / 1000, kind === "counter" ? values(row).map((v) => (since ? (v / since) * 60000 : null)) : values(row), row[0]);
-  });
-  return shown;
+  const since = list.map(([x], i) => Math.max(x - (i && list[i - 1][0]), 0.001));
+  if (kind === "counter") return list.map(([x, ...values], i) => [x, ...values.map((v) => (i ? (v / since[i]) * 60 : null))]);
+  if (kind === "interval") return list;
+  const usual = since.toSorted((a, b) => a - b)[since.length >> 1];
+  const unknown = (i) => [list[i - 1][0] + 0.001, ...Array(lines).fill(null)]; // after the point before a gap
+  return list.flatMap((point, i) => (i && since[i] > 2.5 * usual ? [unknown(i), point] : [point]));
 }
 
-// bounds returns the time that the charts of a process show, in seconds.
-function bounds(state) {
-  const end = perMinute() ? Math.ceil(now() / 60000) * 60 : now() / 1000;
-  const first = Math.min(end, ...[state.reports, state.exports].filter((rows) => rows.length).map((rows) => rows[0][1] / 1000));
-  const span = Number(form.elements.span.value);
-  const start = Math.min(first, end - 60);
-  const from = span ? Math.max(end - span, start) : start;
-  return [perMinute() ? Math.floor(from / 60) * 60 : from, end];
+// bounds returns the time that all charts show, in seconds.
+function bounds() {
+  const step = perMinute() ? 60 : 1;
+  const end = Math.ceil(now / step) * step;
+  const first = Math.min(end - 60, ...groups.filter(({ rows }) => rows.length).map(({ rows }) => rows[0][0] / 1000));
+  return [Math.floor(Math.max(first, end - Number(form.elements.span.value)) / step) * step, end];
 }
 
 class Figure {
-  constructor(element, state) {
-    Object.assign(this, { element, state }, element.dataset);
+  constructor(element, group) {
+    Object.assign(this, { element, group, first: group.width }, element.dataset);
     this.names = this.lines.split(",");
-    this.format = formats[this.unit];
-    this.out = element.querySelector("output");
+    group.width += this.names.length;
     this.place = element.querySelector(".plot");
+    this.slider = element.querySelector("input");
+    this.slider.addEventListener("input", () => this.read());
+    this.slider.addEventListener("focus", () => this.read());
+    this.slider.addEventListener("blur", () => this.plot.setCursor({ left: -10, top: -10 }));
     new ResizeObserver(() => this.plot.setSize({ width: this.place.clientWidth, height: 150 })).observe(this.place);
-    element.addEventListener("keydown", (e) => this.key(e));
-    element.addEventListener("blur", () => this.move(-1));
-    this.place.addEventListener("click", () => this.open());
     this.build();
   }
 
   build() {
-    if (this.plot) this.plot.destroy();
-    const { state, format, kind } = this;
+    this.plot?.destroy();
+    const { kind } = this;
     this.time = (x) => (perMinute() ? clock(x - 30).slice(0, 5) : clock(x));
-    this.value = (v) => (v === null || v === undefined ? "–" : format(v));
+    this.value = (v) => (v === null || v === undefined ? "–" : (formats[this.unit] ?? short)(v));
     this.element.querySelector(".how").textContent = perMinute() ? (kind === "counter" ? "sum" : "max") : kind === "counter" ? "per minute" : "";
-    const text = () => colour("soft");
     const bars = perMinute() && kind === "counter";
     const steps = !perMinute() && kind !== "gauge";
-    const paths = bars ? uPlot.paths.bars({ size: [0.8, 60] }) : steps ? uPlot.paths.stepped({ align: -1 }) : uPlot.paths.linear();
-    const ticks = Array.from({ length: 50 }, (_, i) => (this.unit === "bytes" ? 2 ** i : [1, 2, 5][i % 3] * 10 ** (Math.floor(i / 3) - 2)));
-    const latest = (list) => list.findLast((v) => v !== null);
+    const axis = { stroke: () => colour("soft"), font: font(13), ticks: { show: false } };
+    const incrs = this.unit === "bytes" ? Array.from({ length: 50 }, (_, i) => 2 ** i) : undefined;
+    const grid = { stroke: () => colour("edge"), width: 1 };
     this.plot = new uPlot({
       width: this.place.clientWidth,
       height: 150,
       padding: [10, 22, 0, 0],
-      cursor: { y: false, drag: { x: false, y: false }, sync: { key: state.id }, points: { size: 7 } },
-      scales: { x: { range: () => bounds(state) }, y: { range: (u, min, max) => [0, (max || (this.unit === "ns" ? 1000 : 1)) * 1.12] } },
+      cursor: { y: false, drag: { x: false }, sync: { key: this.element.closest("section").id }, points: { size: 7 } },
+      scales: { x: { range: bounds }, y: { range: (u, min, max) => [0, (max || (this.unit === "ns" ? 1000 : 1)) * 1.12] } },
       axes: [
-        { stroke: text, font: font(13), size: 26, gap: 4, space: 44, incrs: perMinute() ? [60, 300, 600, 1800, 3600] : undefined, grid: { show: false }, ticks: { stroke: text, size: 4 }, values: (u, at) => at.map((t) => (t % 60 ? clock(t).slice(5) : clock(t).slice(0, 5))) },
-        { stroke: text, font: font(13), size: 64, gap: 6, space: 24, incrs: ticks, grid: { stroke: () => colour("grid"), width: 1 }, ticks: { show: false }, values: (u, at) => at.map((v) => format(v)) },
+        { ...axis, size: 28, gap: 9, grid: { show: false }, values: (u, at) => at.map((t) => (t % 60 ? clock(t).slice(5) : clock(t).slice(0, 5))) },
+        { ...axis, size: 64, space: 24, incrs, grid, values: (u, at) => at.map(this.value) },
       ],
       series: [{ label: zone, value: (u, x) => (u.data[0].length ? this.time(x ?? u.data[0].at(-1)) : "") }].concat(this.names.map((label, i) => ({
         label,
-        value: (u, v, line, at) => this.value(at === null ? latest(u.data[line]) : v),
+        value: (u, v, line, at) => this.value(at === null ? u.data[line].findLast((v) => v !== null) : v),
         stroke: () => colour(["one", "two", "good", "soft"][i]),
         fill: i ? undefined : () => colour(bars ? "one" : "wash"),
         width: i ? 1.5 : 2,
         dash: kind === "gauge" && i ? [6, 5] : undefined,
-        paths,
+        paths: bars ? uPlot.paths.bars({ size: [0.8, 60] }) : steps ? uPlot.paths.stepped({ align: -1 }) : uPlot.paths.linear(),
         spanGaps: kind === "interval",
-        points: { show: (u, s, from, to) => !bars && !steps && to - from < 2 },
+        points: { show: (u, line, from, to) => !bars && !steps && to - from < 2 },
       }))),
       hooks: { drawAxes: [(u) => this.shade(u)] },
     }, [[], ...this.names.map(() => [])], this.place);
@@ -140,175 +109,96 @@ class Figure {
   }
 
   update() {
-    this.shown = points(this.state[this.source], Number(this.first), this.names.length, this.kind);
-    const drawn = this.shown.lines.map((list) => list.some((v) => v !== null));
-    this.element.hidden = this.source === "exports" && !drawn[0];
-    drawn.forEach((any, i) => i && this.plot.root.querySelectorAll(".u-series")[i + 1].toggleAttribute("hidden", !any)); // such as a limit that is not set
-    this.plot.setData([this.shown.x, ...this.shown.lines]);
+    const shown = points(this.group.rows, this.first, this.names.length, this.kind);
+    const data = ["time", ...this.names].map((_, i) => shown.map((point) => point[i]));
+    const drawn = data.map((list) => list.some((v) => v !== null));
+    this.group.element.hidden = !data[0].length;
+    this.place.classList.toggle("empty", !drawn[1]);
+    const legend = this.plot.root.querySelectorAll(".u-series");
+    legend.forEach((e, i) => e.toggleAttribute("hidden", !drawn[i])); // such as a limit that is not set
+    this.plot.batch(() => this.plot.setData(data)); // at once, which read relies on
+    this.slider.min = Math.max(0, data[0].findIndex((x) => x >= bounds()[0]));
+    this.slider.max = data[0].length - 1;
+    if (document.activeElement === this.slider) this.read();
+    else this.slider.value = this.slider.max;
+  }
+
+  // read puts the cursor on the slider's point, and has screen readers say what is there.
+  read() {
+    const [x, ...values] = this.plot.data.map((list) => list[this.slider.valueAsNumber]);
+    if (x === undefined) return;
+    this.plot.setCursor({ left: this.plot.valToPos(x, "x"), top: 10 });
+    this.slider.ariaValueText = `${this.time(x)} ${zone} ` + this.names.map((name, i) => name + " " + this.value(values[i])).join(", ");
   }
 
   // shade marks outages.
-  shade(u) {
-    const { ctx, bbox } = u;
-    const list = [...this.state.outages];
-    if (this.state.failing && now() - this.state.failing > 1000) list.push([this.state.failing, now()]);
+  shade({ ctx, bbox, valToPos }) {
     ctx.save();
     ctx.font = font(12 * devicePixelRatio);
     ctx.textAlign = "left";
     ctx.textBaseline = "top";
-    for (const [from, to, ...brought] of list) {
-      const left = Math.max(bbox.left, u.valToPos(from / 1000, "x", true));
-      const right = Math.min(bbox.left + bbox.width, u.valToPos(to / 1000, "x", true));
-      if (right < bbox.left) continue;
+    for (const [from, to] of this.group.outages) {
+      const left = Math.max(bbox.left, valToPos(from / 1000, "x", true));
+      const right = Math.min(bbox.left + bbox.width, valToPos(to / 1000, "x", true));
+      if (right < left) continue;
       ctx.fillStyle = colour("bad-wash");
       ctx.fillRect(left, bbox.top, Math.max(right - left, 2), bbox.height);
-      if (perMinute() && this.kind !== "counter") continue; // the line would run through the words
       ctx.fillStyle = colour("bad");
-      const words = ["outage", lasted(to - from), brought.length && this.kind === "counter" ? "+" + this.format(brought[this.unit === "ns" ? 1 : 0]) + " after" : ""];
-      words.forEach((w, i) => {
-        if (ctx.measureText(w).width < right - left - 6 * devicePixelRatio) ctx.fillText(w, left + 3 * devicePixelRatio, bbox.top + (3 + 15 * i) * devicePixelRatio);
-      });
+      if (ctx.measureText(" outage ").width < right - left) ctx.fillText(" outage", left, bbox.top + 3 * devicePixelRatio);
     }
     ctx.restore();
   }
-
-  // move puts the cursor on a point, or away, and has screen readers say what is there.
-  move(to) {
-    const x = this.shown.x[to];
-    this.plot.setCursor(x === undefined ? { left: -10, top: -10 } : { left: this.plot.valToPos(x, "x"), top: 10 });
-    this.out.textContent = x === undefined ? "" : `${this.time(x)} ${zone} ` + this.names.map((name, i) => name + " " + this.value(this.shown.lines[i][to])).join(", ");
-  }
-
-  key(e) {
-    const { x, numbers } = this.shown;
-    const first = x.findIndex((t) => t >= bounds(this.state)[0]);
-    const last = x.length - 1;
-    const at = this.plot.cursor.idx ?? last + 1;
-    const step = e.key === "ArrowLeft" ? -1 : 1;
-    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: first, End: last, Escape: -1, Enter: at }[e.key];
-    if (to === undefined) return;
-    e.preventDefault();
-    if (e.key === "Enter") return this.open();
-    if (e.key === "Escape") return this.move(-1);
-    const within = Math.min(Math.max(to, first), last);
-    this.move(numbers[within] === undefined ? within + step : within);
-  }
-
-  open() {
-    const n = this.source === "reports" && this.shown.numbers[this.plot.cursor.idx];
-    if (n) raw(this.state.section, this.state.section.querySelector("a.json").href.replace(/\d+$/, n));
-  }
 }
 
-// raw shows a report's document below the charts.
-async function raw(section, url) {
-  const pre = section.querySelector("pre");
-  const answer = await fetch(url);
-  pre.textContent = answer.ok ? JSON.stringify(await answer.json(), null, 2) : await answer.text();
-  section.querySelector("details.raw").open = true;
-  pre.hidden = false;
-  pre.focus({ preventScroll: true });
-  pre.scrollIntoView({ block: "nearest" });
-}
-
-document.addEventListener("click", (e) => {
-  const link = e.target.closest("a.json");
-  const section = link && link.closest("section.process");
-  if (!section || e.ctrlKey || e.metaKey || e.shiftKey) return;
-  e.preventDefault();
-  raw(section, link.href);
-});
-
-// put replaces what the server draws, which escapes what processes send. The focus
-// stays where it was.
-function put(id, html) {
-  const e = document.getElementById(id);
-  if (e.drawn === html) return;
-  const had = e.contains(document.activeElement) ? document.activeElement : null;
-  e.innerHTML = e.drawn = html;
-  const again = had && [...e.querySelectorAll("a, button")].find((a) => (had.href ? a.href === had.href : a.value === had.value));
-  if (again) again.focus();
-  for (const t of e.querySelectorAll("time:not(.ago)")) t.textContent = clock(Date.parse(t.dateTime) / 1000) + " " + zone;
-}
-
-function take(update) {
-  behind = update.now - Date.now();
-  put("faults", update.faults);
-  put("processes", update.processes);
-  for (const change of update.changed || []) {
-    const section = document.getElementById(change.id);
-    if (!section) {
-      location.reload(); // a process that the page does not know yet
-      return;
-    }
-    for (const part in change.parts) put(change.id + "-" + part, change.parts[part]);
-    const state = states.get(section);
-    for (const source of ["reports", "exports"]) {
-      state[source].push(...change[source]);
-      state[source].splice(0, state[source].length - 3600);
-    }
-    state.outages = change.outages || [];
-    state.failing = change.failing;
-    for (const figure of state.figures) figure.update();
-  }
-  age();
-}
-
-// age makes the passing of time show, whether or not something comes.
-function age() {
-  for (const t of document.querySelectorAll("time.ago")) {
-    t.textContent = lasted(now() - Date.parse(t.dateTime)) + " ago";
-  }
-}
-
-for (const section of document.querySelectorAll("section.process")) {
-  section.querySelector("details.raw").open = false;
-  for (const e of section.querySelectorAll(".figures")) e.hidden = false;
-  const state = { section, id: section.id, reports: [], exports: [], outages: [], failing: 0, figures: [] };
-  states.set(section, state);
-  for (const e of section.querySelectorAll("figure")) state.figures.push(new Figure(e, state));
-}
-const each = (f) => states.forEach((state) => state.figures.forEach(f));
-const build = () => each((figure) => figure.build());
-form.hidden = false;
+const groups = [...document.querySelectorAll(".figures")].map((element) => (
+  { element, width: 1, total: 0, rows: [], outages: [] } // a row has the time in ms, and then the values of all figures
+));
+const figures = groups.flatMap((group) => [...group.element.children].map((element) => new Figure(element, group)));
+for (const details of document.querySelectorAll("details")) details.open = false;
+const build = () => figures.forEach((figure) => figure.build());
 form.addEventListener("change", build);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", build);
-setInterval(() => {
-  if (document.hidden || ended) return;
-  age();
-  each(({ element, plot }) => {
-    const { top, bottom } = element.getBoundingClientRect();
-    if (bottom > 0 && top < innerHeight) plot.setScale("x", { min: 0, max: 1 }); // bounds has the last word
+
+function take(update) {
+  if (update.groups.some(([total], i) => total < groups[i].total)) location.reload(); // the endpoint was started again
+  now = update.now / 1000;
+  const fresh = new DOMParser().parseFromString(update.page, "text/html");
+  for (const part of fresh.querySelectorAll(".live")) {
+    const shown = document.getElementById(part.id);
+    if (shown.drawn === part.innerHTML) continue;
+    const focused = shown.contains(document.activeElement) ? document.activeElement : null;
+    shown.innerHTML = shown.drawn = part.innerHTML; // the server has escaped what processes send
+    if (focused) [...shown.querySelectorAll("a, button")].find((e) => e.href === focused.href && e.value === focused.value)?.focus();
+  }
+  update.groups.forEach(([total, rows, outages], i) => {
+    Object.assign(groups[i], { total, outages });
+    groups[i].rows = [...groups[i].rows, ...rows].slice(-3600);
+    for (const figure of figures.filter(({ group }) => group === groups[i])) {
+      const { top, bottom } = figure.element.getBoundingClientRect();
+      if (rows.length || (bottom > 0 && top < innerHeight)) figure.update(); // what is seen moves with the time
+    }
   });
-}, 1000);
+}
 
 const faults = document.getElementById("faults");
 faults.addEventListener("submit", async (e) => {
   e.preventDefault();
   const answer = await fetch(faults.action, { method: "POST", body: new URLSearchParams({ fault: e.submitter.value }), redirect: "manual" });
   if (answer.type !== "opaqueredirect") say("The endpoint did not take that: " + answer.status, "off");
+  wake();
 });
 
-// A browser has few connections for one server, so a page that nobody sees gives
-// its own back. What it missed comes first when it is seen again.
-let stream = null;
-let ended = false;
-function connect() {
-  if (stream) stream.close();
-  stream = null;
-  if (ended || document.hidden) return;
-  stream = new EventSource("/live");
-  stream.addEventListener("open", () => {
-    say("Connected.", "on");
-    for (const state of states.values()) [state.reports, state.exports] = [[], []]; // a stream begins with everything
-  });
-  stream.addEventListener("error", () => say("The endpoint does not answer; trying again.", "off"));
-  stream.addEventListener("update", (e) => take(JSON.parse(e.data)));
-  stream.addEventListener("end", () => {
-    ended = true;
-    stream.close();
-    say("The endpoint has stopped. This is what it had received.", "off");
-  });
+let wake;
+async function follow() {
+  for (;;) {
+    try {
+      const answer = await fetch("/live?had=" + groups.map(({ total }) => total).join("+"));
+      take(await answer.json());
+      say("Connected.", "on");
+    } catch {
+      say("The endpoint does not answer. This is what it had received.", "off");
+    }
+    await new Promise((resolve) => setTimeout((wake = resolve), 1000));
+  }
 }
-document.addEventListener("visibilitychange", connect);
-connect();
+follow();

@@ -1,111 +1,82 @@
 package page
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 )
 
-// Bounds of what is kept of one process.
-const (
-	keepRows  = 3600    // an hour of one report a second
-	keepBytes = 4 << 20 // of documents; 3600 real ones have less than 1 MiB
-)
+// How much is kept of one process: an hour of one report a second, what tables show, and outages.
+const keepRows, keepShown, keepOutages = 3600, 8, 100
 
-// A row is a report, or an export by OTLP.
-type row struct {
-	N        int // counts those of the process, from 1
-	Received time.Time
-	Values   []float64 // of the lines of reportFigures or exportFigures
-	Body     []byte    // a report's document
-}
-
-// A history keeps the newest rows.
+// A history keeps the newest reports or exports.
 type history struct {
-	rows  []row
-	total int // that were ever added
-	bytes int // of the documents in rows
+	Figures []figure
+	rows    [][]float64 // the time in ms, and the values of the lines of all figures
+	total   int         // that were ever added
 }
 
-func (h *history) add(r row) {
+func (h *history) add(received time.Time, values ...float64) {
 	h.total++
-	r.N = h.total
-	h.rows = append(h.rows, r)
-	h.bytes += len(r.Body)
-	drop := 0
-	for ; len(h.rows)-drop > keepRows || h.bytes > keepBytes; drop++ {
-		h.bytes -= len(h.rows[drop].Body)
-	}
-	h.rows = slices.Delete(h.rows, 0, drop)
+	h.rows = append(h.rows, append([]float64{float64(received.UnixMilli())}, bounded(values)...))
+	h.rows = slices.Delete(h.rows, 0, max(0, len(h.rows)-keepRows))
 }
 
-// since returns the rows after the one with the given number that are kept.
-func (h *history) since(n int) []row {
-	gone := h.total - len(h.rows)
-	return h.rows[min(max(0, n-gone), len(h.rows)):]
+// after returns the rows that are kept of those after the first n.
+func (h *history) after(n int) [][]float64 {
+	new := min(max(0, h.total-n), len(h.rows))
+	return append([][]float64{}, h.rows[len(h.rows)-new:]...) // h.rows is changed in place
+}
+
+// Newest returns when the newest rows came, and their values, in words: the last one first.
+func (h *history) Newest() (list [][]string) {
+	for _, row := range slices.Backward(h.rows[max(0, len(h.rows)-keepShown):]) {
+		list = append(list, append([]string{time.UnixMilli(int64(row[0])).Format("15:04:05 MST")}, words(h.Figures, row[1:])...))
+	}
+	return list
+}
+
+// Age returns how long ago the newest row came, or nothing.
+func (h *history) Age() string {
+	if len(h.rows) == 0 {
+		return ""
+	}
+	return time.Since(time.UnixMilli(int64(h.rows[len(h.rows)-1][0]))).Round(time.Second).String()
 }
 
 // A process is what is known of one that reports. It is guarded by Page.mu.
 type process struct {
-	index    int
-	name     string
-	noOTLP   string // why it sends nothing by OTLP, if that is known
-	version  int    // grows with each change
-	delivery Delivery
-	reports  history
-	exports  history
-	export   endpoint.Export // the newest one
+	Name             string
+	NoOTLP           string // why it sends nothing by OTLP, if that is known
+	Delivery         Delivery
+	Reports, Exports history
+	Documents        []string // of the newest reports as they came, the last one first
+	newest           endpoint.Export
 }
 
-// data is what the templates show of a process.
-func (proc *process) data() map[string]any {
-	d := &proc.delivery
-	type account struct{ Name, Accepted, Pending, Lost string }
-	accounts := []account{
-		{"GC collections", endpoint.Count(d.Delivered.Collections), endpoint.Count(d.Pending.Collections), endpoint.Count(d.Lost.Collections)},
-		{"GC stop-the-world time", endpoint.Duration(d.Delivered.PauseNS), endpoint.Duration(d.Pending.PauseNS), endpoint.Duration(d.Lost.PauseNS)},
-	}
-	data := map[string]any{
-		"ID": proc.id(), "Name": proc.name, "Delivery": d, "Accounts": accounts, "AnyLost": d.Lost != Counters{},
-		"Reports": proc.table(8), "Kept": len(proc.reports.rows),
-		"Exports": tableOf(&proc.exports, exportFigures, 8), "NoOTLP": proc.noOTLP,
-		"ReportFigures": reportFigures, "ExportFigures": exportFigures, "Missing": proc.missing(),
-	}
-	if n := len(d.Outages); n > 0 {
-		data["Outage"], data["Brought"] = d.Outages[n-1], endpoint.Count(d.Outages[n-1].Brought.Collections)
-	}
-	return data
+func (proc *process) report(r endpoint.Report) {
+	proc.Delivery.Accept(r)
+	proc.Reports.add(r.Received, r.HeapBytes, r.GCGoal, r.Collections, r.PauseNS, r.StackBytes, r.HeapObjects, r.Goroutines)
+	proc.Documents = append([]string{string(r.Body)}, proc.Documents[:min(len(proc.Documents), keepShown-1)]...)
 }
 
-func (proc *process) id() string { return fmt.Sprint("p", proc.index) }
-
-// A table shows rows, the newest first.
-type table struct {
-	Link    string // to a row's document, but for its number
-	Columns []string
-	Rows    []tableRow
-}
-
-type tableRow struct {
-	row
-	Cells []string
-}
-
-// table returns up to n of the newest reports.
-func (proc *process) table(n int) table {
-	t := tableOf(&proc.reports, reportFigures, n)
-	t.Link = fmt.Sprintf("/reports/%d/", proc.index)
-	return t
-}
-
-func tableOf(h *history, figures []figure, n int) (t table) {
-	for _, f := range figures {
-		t.Columns = append(t.Columns, f.Lines...)
+func (proc *process) export(e endpoint.Export) {
+	proc.Delivery.Export(e)
+	if e.Refused == "" {
+		proc.Exports.add(e.Received, exportValues(e, proc.newest)...)
+		proc.newest = e
 	}
-	for _, r := range slices.Backward(h.since(h.total - n)) {
-		t.Rows = append(t.Rows, tableRow{r, cells(figures, r.Values)})
+}
+
+// outages returns when each outage began and ended, in ms.
+func (proc *process) outages() [][2]int64 {
+	list := [][2]int64{}
+	for _, o := range proc.Delivery.Outages {
+		list = append(list, [2]int64{o.From.UnixMilli(), o.To.UnixMilli()})
 	}
-	return t
+	if proc.Delivery.Down() {
+		list = append(list, [2]int64{proc.Delivery.Failing.UnixMilli(), time.Now().UnixMilli()})
+	}
+	return list
 }
