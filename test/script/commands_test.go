@@ -1,0 +1,270 @@
+//go:build linux
+
+package script
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
+)
+
+// app NAME puts an app of $APPS in the place of the one in $APP.
+func cmdApp(ts *testscript.TestScript, args []string) {
+	// Not in that of the directory: a scenario may work in it.
+	old, err := filepath.Glob(filepath.Join(ts.Getenv("APP"), "*"))
+	ts.Check(err)
+	for _, path := range old {
+		ts.Check(os.RemoveAll(path))
+	}
+	ts.Check(os.CopyFS(ts.Getenv("APP"), os.DirFS(filepath.Join(ts.Getenv("APPS"), args[0]))))
+}
+
+// config NAME VALUE sets a config var, a file in $ENV_DIR.
+func cmdConfig(ts *testscript.TestScript, args []string) {
+	ts.Check(os.MkdirAll(ts.Getenv("ENV_DIR"), 0o777))
+	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("ENV_DIR"), args[0]), []byte(args[1]), 0o666))
+}
+
+// compiling is held while a bin/compile works in the shared cache: a platform runs one
+// at a time there.
+var compiling sync.Mutex
+
+// exported are the variables that bin/compile hands on.
+var exported = []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT"}
+
+// buildpack runs bin/detect and bin/compile on $APP and then, as the platform does
+// before it runs the next buildpack, sources export: what it sets is set in the
+// scenario.
+func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv("GOFLAGS", ts.Getenv("USER_GOFLAGS"))
+	ts.Check(os.MkdirAll(ts.Getenv("CACHE_DIR"), 0o777))
+	if ts.Getenv("CACHE_DIR") == ts.Getenv("SHARED_CACHE") {
+		compiling.Lock()
+		defer compiling.Unlock()
+	}
+	bin := ts.Getenv("BUILDPACK") + "/bin/"
+	err := ts.Exec(bin+"detect", ts.Getenv("APP"))
+	if err == nil {
+		err = ts.Exec(bin+"compile", ts.Getenv("APP"), ts.Getenv("CACHE_DIR"), ts.Getenv("ENV_DIR"))
+	}
+	if (err == nil) == neg {
+		ts.Fatalf("bin/compile: %v", err)
+	}
+	environ := []string{"GOFLAGS=" + ts.Getenv("GOFLAGS"), "PATH=" + ts.Getenv("PATH")}
+	export := ts.Getenv("BUILDPACK") + "/export"
+	if _, err := os.Stat(export); err == nil {
+		environ, err = herokugo.Source(context.Background(), export, environ, io.Discard)
+		ts.Check(err)
+	}
+	for _, name := range exported {
+		value, _ := herokugo.Getenv(environ, name)
+		ts.Setenv(name, value)
+	}
+}
+
+// heroku-go runs the Go buildpack's part of the build on $APP, in the scenario's
+// environment: with the Go in GOROOT and the build cache of all scenarios.
+func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
+	b := &herokugo.Build{App: ts.Getenv("APP"), Cache: ts.Getenv("CACHE_DIR"), Env: ts.Getenv("ENV_DIR"), Environ: environ(ts)}
+	b.Stdout, b.Stderr = ts.Stdout(), ts.Stderr()
+	ts.Check(b.InstallGo(ts.Getenv("GOROOT")))
+	gocache := filepath.Join(b.Cache, ".heroku", "go", "go-build-cache")
+	if err := os.Symlink(ts.Getenv("GOCACHE"), gocache); err != nil && !errors.Is(err, fs.ErrExist) {
+		ts.Fatalf("heroku-go: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	heroku, err := filepath.Abs("../herokugo/buildpack")
+	ts.Check(err)
+	if err := b.Run(ctx, heroku); (err == nil) == neg {
+		ts.Fatalf("heroku-go: %v", err)
+	}
+}
+
+// dyno [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a binary,
+// or a go command, as a dyno with the labs flag would, until the metrics endpoint has
+// accepted that many reports to Heroku (default 1) and by OTLP, and a line of the output
+// matches. Then it is killed. A refused report fails the scenario.
+func cmdDyno(ts *testscript.TestScript, args []string) {
+	flags := flag.NewFlagSet("dyno", flag.PanicOnError)
+	n, exports, prints := flags.Int("n", 1, ""), flags.Int("exports", 0, ""), flags.String("prints", "", "")
+	flags.Parse(args)
+	srv, err := endpoint.Start(endpoint.Options{})
+	ts.Check(err)
+	defer srv.Close()
+
+	cmd := exec.Command(ts.MkAbs(flags.Arg(0)), flags.Args()[1:]...)
+	if flags.Arg(0) == "go" {
+		cmd.Path = filepath.Join(ts.Getenv("GOROOT"), "bin", "go")
+	}
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(environ(ts), "PWD="+cmd.Dir, "PORT=0", "DYNO=web.1", "HEROKU_METRICS_URL="+srv.URL("web"))
+	if *exports > 0 {
+		cmd.Env = append(cmd.Env, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="+srv.OTLPURL("web"), "OTEL_METRIC_EXPORT_INTERVAL=1000")
+	}
+	output, in, err := os.Pipe()
+	ts.Check(err)
+	defer output.Close()
+	cmd.Stdout, cmd.Stderr = in, in
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // a go command builds first
+	defer cancel()
+	ended, printed, read := make(chan error, 1), make(chan struct{}), make(chan struct{})
+	go func() {
+		ended <- herokugo.RunGroup(ctx, cmd)
+		in.Close()
+		cancel()
+	}()
+	var out strings.Builder
+	go func() {
+		defer close(read)
+		want := regexp.MustCompile(*prints)
+		for lines := bufio.NewScanner(output); lines.Scan(); {
+			fmt.Fprintln(&out, lines.Text())
+			if want != nil && want.Match(lines.Bytes()) {
+				want = nil
+				close(printed)
+			}
+		}
+	}()
+	_, err = srv.Wait(ctx, *n)
+	if err == nil {
+		_, err = srv.WaitExports(ctx, *exports)
+	}
+	if err == nil && *prints != "" {
+		select {
+		case <-printed:
+		case <-ctx.Done():
+			err = fmt.Errorf("no line matches %s", *prints)
+		}
+	}
+	cancel()
+	exit := <-ended
+	<-read
+	reports := srv.Reports()
+	if err != nil {
+		ts.Fatalf("dyno: %v (%v): %d reports and %d exports in %v\n%s", err, exit, len(reports), len(srv.Exports()), time.Since(start), &out)
+	}
+	if r := srv.Rejected(); len(r) > 0 {
+		ts.Fatalf("dyno: a report was refused: %s", r[0].Reason)
+	}
+	if strings.Contains(out.String(), srv.URL("web")) {
+		ts.Fatalf("dyno: the output holds the endpoint's URL")
+	}
+	if len(reports) > 0 {
+		fmt.Fprintf(ts.Stdout(), "%d reports, first after %.0f s\n", len(reports), reports[0].Received.Sub(start).Seconds())
+	}
+	fmt.Fprint(ts.Stdout(), &out)
+}
+
+// linked BINARY... looks for the agent's functions in each binary.
+func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
+	for _, file := range args {
+		if found := strings.Contains(ts.ReadFile(file), "hmetrics.injected/agent/onload"); found == neg {
+			ts.Fatalf("%s: agent linked: %v", file, found)
+		}
+	}
+}
+
+// log FILE compares what the last command wrote to its stdout with FILE, in which
+// "..." stands for anything within a line.
+func cmdLog(ts *testscript.TestScript, args []string) {
+	got, want := ts.ReadFile("stdout"), ts.ReadFile(args[0])
+	if re := strings.ReplaceAll(regexp.QuoteMeta(want), `\.\.\.`, ".*"); !regexp.MustCompile(`\A` + re + `\z`).MatchString(got) {
+		ts.Fatalf("the log is\n%s\nwant, as in %s,\n%s", got, args[0], want)
+	}
+}
+
+// toolchain VERSION makes a Go release the one that PATH finds.
+func cmdToolchain(ts *testscript.TestScript, args []string) {
+	root, err := machine.GOROOT(context.Background(), args[0])
+	ts.Check(err)
+	ts.Setenv("GOROOT", root)
+	ts.Setenv("PATH", machine.Path(root))
+}
+
+// environ returns the scenario's environment variables.
+func environ(ts *testscript.TestScript) []string {
+	ts.Check(ts.Exec("env", "-0"))
+	return strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
+}
+
+// again [-absent] FILE builds the program in the working directory. It must be what
+// FILE is, if there is one, and is FILE otherwise. With -absent it is built as if the
+// buildpack were absent, on the same build cache.
+func cmdAgain(ts *testscript.TestScript, args []string) {
+	var build []string
+	if args[0] == "-absent" {
+		build = []string{"-u", "GOFLAGS", "-u", "HMETRICS_STAGE", "-u", "HMETRICS_INJECT"}
+		args = args[1:]
+	}
+	file, made := ts.MkAbs(args[0]), filepath.Join(ts.Getenv("WORK"), "again")
+	if _, err := os.Stat(file); err != nil {
+		made = file
+	}
+	// The go command leaves alone what is there and up to date.
+	ts.Check(os.RemoveAll(made))
+	ts.Check(ts.Exec("env", append(build, "go", "build", "-o", made, ".")...))
+	if ts.ReadFile(made) != ts.ReadFile(file) {
+		ts.Fatalf("what was built now is not what %s is", file)
+	}
+}
+
+// A line of the buildpack's in a build's output that says that a program has the agent.
+var confirmation = regexp.MustCompile(`hmetrics: agent v\S+ linked into \S+`)
+
+// go ARG... runs the go command, which must succeed, and of the buildpack's say only
+// which program has the agent.
+func cmdGo(ts *testscript.TestScript, args []string) {
+	ts.Check(ts.Exec("go", args...))
+	for line := range strings.Lines(ts.ReadFile("stdout") + ts.ReadFile("stderr")) {
+		if strings.Contains(line, "hmetrics: ") && !confirmation.MatchString(line) {
+			ts.Fatalf("the build says %q", line)
+		}
+	}
+}
+
+// build [ARG...] builds the program in the working directory, which must get the
+// agent, say so, work and report.
+func cmdBuild(ts *testscript.TestScript, args []string) {
+	if ts.Getenv("HMETRICS_STAGE") == "" {
+		cmdBuildpack(ts, false, nil)
+	}
+	ts.Check(os.RemoveAll(ts.MkAbs("app"))) // or it might be left as it is
+	cmdGo(ts, slices.Concat([]string{"build"}, args, []string{"-o", "app", "."}))
+	if !confirmation.MatchString(ts.ReadFile("stdout") + ts.ReadFile("stderr")) {
+		ts.Fatalf("the build does not say that the agent is linked")
+	}
+	cmdReports(ts, false, []string{"./app"})
+}
+
+// reports COMMAND [ARG...] runs a program, which must have the agent, work and send a
+// report to both destinations. With "!" it has no agent, and works.
+func cmdReports(ts *testscript.TestScript, neg bool, args []string) {
+	if args[0] != "go" {
+		cmdLinked(ts, neg, args[:1])
+	}
+	dyno := []string{"-exports", "1", "-prints", "works"}
+	if neg {
+		dyno = []string{"-n", "0", "-prints", "works"}
+	}
+	cmdDyno(ts, append(dyno, args...))
+}
