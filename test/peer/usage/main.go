@@ -1,12 +1,14 @@
-// Command handler names all that the package exports.
+// Command usage uses all that heroku/x/hmetrics exports.
 package main
 
 import (
 	"context"
 	"errors"
 	"log"
+	"time"
 
 	"github.com/heroku/x/hmetrics"
+	_ "github.com/heroku/x/hmetrics/onload"
 )
 
 type fataler interface{ Fatal() bool }
@@ -28,8 +30,11 @@ func handle(err error) error {
 func main() {
 	hmetrics.DefaultEndpoint = "https://example.com/"
 	var handler hmetrics.ErrHandler = handle
-	err := hmetrics.Report(context.Background(), hmetrics.DefaultEndpoint, handler)
-	if errors.As(err, &hmetrics.AlreadyStarted{}) || err == (hmetrics.HerokuMetricsURLUnset{}) {
-		log.Fatal(err)
+	for {
+		err := hmetrics.Report(context.Background(), hmetrics.DefaultEndpoint, handler)
+		if f, ok := err.(fataler); ok && f.Fatal() || errors.As(err, &hmetrics.AlreadyStarted{}) || err == (hmetrics.HerokuMetricsURLUnset{}) {
+			log.Fatal(err)
+		}
+		time.Sleep(time.Second)
 	}
 }
