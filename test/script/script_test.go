@@ -215,8 +215,6 @@ func condition(cond string) (bool, error) {
 		script = "unshare --mount true"
 	case "asan":
 		script = "echo 'int main(){return 0;}' | gcc -fsanitize=address -x c -o /dev/null -"
-	case "v3":
-		script = "grep -qw avx2 /proc/cpuinfo && grep -qw bmi2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo"
 	default:
 		return false, fmt.Errorf("unknown condition %s", cond)
 	}
