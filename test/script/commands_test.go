@@ -28,7 +28,7 @@ import (
 
 // app NAME puts an app of $APPS in the place of the one in $APP.
 func cmdApp(ts *testscript.TestScript, args []string) {
-	// Not in that of the directory: a scenario may work in it.
+	// Not the directory itself: a scenario may work in it.
 	old, err := filepath.Glob(filepath.Join(ts.Getenv("APP"), "*"))
 	ts.Check(err)
 	for _, path := range old {
@@ -228,11 +228,11 @@ func cmdAgain(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// A line of the buildpack's in a build's output that says that a program has the agent.
+// The line in a build's output that says that a program has the agent.
 var confirmation = regexp.MustCompile(`hmetrics: agent v\S+ linked into \S+`)
 
-// go ARG... runs the go command, which must succeed, and of the buildpack's say only
-// which program has the agent.
+// go ARG... runs the go command, which must succeed. The buildpack may say only which
+// program has the agent.
 func cmdGo(ts *testscript.TestScript, args []string) {
 	ts.Check(ts.Exec("go", args...))
 	for line := range strings.Lines(ts.ReadFile("stdout") + ts.ReadFile("stderr")) {
