@@ -134,9 +134,9 @@ func cmdDyno(ts *testscript.TestScript, args []string) {
 		cancel()
 	}()
 	var out strings.Builder
+	want := regexp.MustCompile(*prints)
 	go func() {
 		defer close(read)
-		want := regexp.MustCompile(*prints)
 		for lines := bufio.NewScanner(output); lines.Scan(); {
 			fmt.Fprintln(&out, lines.Text())
 			if want != nil && want.Match(lines.Bytes()) {
@@ -153,12 +153,14 @@ func cmdDyno(ts *testscript.TestScript, args []string) {
 		select {
 		case <-printed:
 		case <-ctx.Done():
-			err = fmt.Errorf("no line matches %s", *prints)
 		}
 	}
 	cancel()
 	exit := <-ended
 	<-read
+	if err == nil && *prints != "" && want != nil {
+		err = fmt.Errorf("no line matches %s", *prints)
+	}
 	reports := srv.Reports()
 	if err != nil {
 		ts.Fatalf("dyno: %v (%v): %d reports and %d exports in %v\n%s", err, exit, len(reports), len(srv.Exports()), time.Since(start), &out)
