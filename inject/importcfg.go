@@ -50,23 +50,22 @@ const modInfoMark = 16
 // read it (go version -m, vulnerability scanners) see what was linked and why.
 func (c *importConfig) describe(modules, settings []string) {
 	for i, line := range c.lines {
-		info, ok := modInfo(line)
+		head, info, tail, ok := modInfo(line)
 		if !ok {
 			continue
 		}
-		end := len(info) - modInfoMark
-		at := end
+		at := len(info)
 		if j := strings.Index(info, "\nbuild\t"); j >= 0 {
 			at = j + 1
 		}
-		deps, build := info[:at], info[at:end]
+		deps, build := info[:at], info[at:]
 		for _, m := range modules {
 			deps += "dep\t" + m + "\n"
 		}
 		for _, s := range settings {
 			build += "build\t" + s + "\n"
 		}
-		c.lines[i] = "modinfo " + strconv.Quote(deps+build+info[end:])
+		c.lines[i] = "modinfo " + strconv.Quote(head+deps+build+tail)
 	}
 }
 
@@ -74,8 +73,8 @@ func (c *importConfig) describe(modules, settings []string) {
 // has none.
 func (c *importConfig) buildInfo() *debug.BuildInfo {
 	for _, line := range c.lines {
-		if text, ok := modInfo(line); ok {
-			if info, err := debug.ParseBuildInfo(text[modInfoMark : len(text)-modInfoMark]); err == nil {
+		if _, text, _, ok := modInfo(line); ok {
+			if info, err := debug.ParseBuildInfo(text); err == nil {
 				return info
 			}
 		}
@@ -83,13 +82,14 @@ func (c *importConfig) buildInfo() *debug.BuildInfo {
 	return &debug.BuildInfo{Path: importPath()}
 }
 
-// modInfo returns what a line "modinfo" holds.
-func modInfo(line string) (info string, ok bool) {
-	if !strings.HasPrefix(line, "modinfo ") {
-		return "", false
+// modInfo returns what a line "modinfo" holds, and the marks around it.
+func modInfo(line string) (head, info, tail string, ok bool) {
+	text, err := strconv.Unquote(strings.TrimPrefix(line, "modinfo "))
+	end := len(text) - modInfoMark
+	if err != nil || end < modInfoMark || !strings.HasPrefix(line, "modinfo ") {
+		return "", "", "", false
 	}
-	info, err := strconv.Unquote(line[len("modinfo "):])
-	return info, err == nil && len(info) >= 2*modInfoMark
+	return text[:modInfoMark], text[modInfoMark:end], text[end:], true
 }
 
 // first returns the first of the packages that the program has, or "".

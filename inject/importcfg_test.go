@@ -78,6 +78,7 @@ func TestSetArchive(t *testing.T) {
 
 func FuzzImportConfig(f *testing.F) {
 	f.Add(linkConfig + modInfoLine("path\tx\nbuild\t-race=true\n"))
+	f.Add(`modinfo "0000000000000000000000\nbuild\t000"`) // in the marks there may be anything
 	f.Add("packagefile a\nmodinfo \"\"\nmodinfo x\n\n")
 	f.Fuzz(func(t *testing.T, data string) {
 		c := parseImportConfig(data)
