@@ -39,7 +39,7 @@ type workspace struct {
 func openWorkspace(ctx context.Context, cache string) *workspace {
 	environ, values := try.E2(machine.Environ(ctx, "GOVERSION"))
 	w := &workspace{
-		cache: cache, lock: try.E1(machine.Lock(cache)), checkout: try.E1(machine.Checkout("")),
+		cache: cache, lock: try.E1(machine.Lock(cache)), checkout: try.E1(machine.Checkout()),
 		gocmd: filepath.Join(values[0], "bin", "go"), release: values[1],
 		tmp: try.E1(filepath.EvalSymlinks(try.E1(os.MkdirTemp("", "bench.")))),
 	}

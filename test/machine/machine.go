@@ -14,16 +14,9 @@ import (
 	"syscall"
 )
 
-// Checkout returns the root of the buildpack's checkout: of the one in dir, or if
-// that is empty, of the one that this package was compiled in or that is around
-// the working directory.
-func Checkout(dir string) (string, error) {
-	if dir != "" {
-		if !isCheckout(dir) {
-			return "", fmt.Errorf("%s is no checkout of the buildpack: there is no bin/toolexec", dir)
-		}
-		return filepath.Abs(dir)
-	}
+// Checkout returns the root of the buildpack's checkout: of the one that this package
+// was compiled in, or of the one that is around the working directory.
+func Checkout() (string, error) {
 	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
 		if dir := filepath.Join(file, "..", "..", ".."); isCheckout(dir) {
 			return dir, nil

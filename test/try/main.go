@@ -170,7 +170,7 @@ func (s *session) run(ctx context.Context) (err error) {
 			s.tell(event{Event: "result", Text: err.Error(), Reported: new(bool)})
 		}
 	}()
-	if s.buildpack, err = machine.Checkout(""); err != nil {
+	if s.buildpack, err = machine.Checkout(); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp("", "try_")
