@@ -109,6 +109,8 @@ func TestURLIsASecretOfEachProcess(t *testing.T) {
 	}
 }
 
+// A document is refused, with the reason, for whatever may be wrong with it. The function
+// is long because it is a table.
 func TestRejects(t *testing.T) {
 	s := start(t, Options{})
 	ctx := within(t, 20*time.Second)

@@ -81,16 +81,7 @@ func TestPage(t *testing.T) {
 	b.shoot("after", "main", 1280)
 	b.shoot("readme", "section", 1160)
 
-	// Values are read with the keyboard.
-	b.do(chromedp.Focus(chromedp.CSS("#p0 [data-id=heap] input")), chromedp.KeyEvent(kb.ArrowLeft))
-	const read = `document.querySelector("#p0 [data-id=heap] input").ariaValueText`
-	b.wait(`/^\d\d:\d\d:\d\d \S+ heap [\d.]+ [KM]iB, goal [\d.]+ MiB$/.test(` + read + `)`)
-	last := eval[string](b, read)
-	b.do(chromedp.KeyEvent(kb.ArrowLeft))
-	if eval[string](b, read) == last {
-		t.Error("a key reads no other value")
-	}
-
+	readValues(b)
 	// Each report is in the charts once.
 	b.wait(`document.querySelector("#p0 [data-id=gcs] input").max === document.querySelector("#p0-facts .accepted").textContent - 1 + ""`)
 	b.do(chromedp.Click(chromedp.CSS("#view [name=minutes]")), chromedp.Click(chromedp.CSS("#p0 summary")))
@@ -102,6 +93,18 @@ func TestPage(t *testing.T) {
 	b.do(chromedp.Navigate(p.URL()), chromedp.WaitVisible(chromedp.CSS("#p0-rows td")))
 	b.press("503")
 	b.shoot("without-scripts", "main", 1280)
+}
+
+// readValues reads values with the keyboard.
+func readValues(b *tab) {
+	b.do(chromedp.Focus(chromedp.CSS("#p0 [data-id=heap] input")), chromedp.KeyEvent(kb.ArrowLeft))
+	const read = `document.querySelector("#p0 [data-id=heap] input").ariaValueText`
+	b.wait(`/^\d\d:\d\d:\d\d \S+ heap [\d.]+ [KM]iB, goal [\d.]+ MiB$/.test(` + read + `)`)
+	last := eval[string](b, read)
+	b.do(chromedp.KeyEvent(kb.ArrowLeft))
+	if eval[string](b, read) == last {
+		b.Error("a key reads no other value")
+	}
 }
 
 // fill lets charts fill for as long as HMETRICS_SCREENSHOTS_AFTER says.

@@ -80,18 +80,7 @@ func (a testApp) compare(t *testing.T, file string, packs []string) {
 		"GOENV=off", "GOTOOLCHAIN=local", "GOPROXY=" + a.goproxy,
 		"GOFLAGS=-p=1", // one order of building, so one log
 	}
-	if err := b.InstallGo(a.goroot); err != nil {
-		t.Fatal(err)
-	}
-	gocache := filepath.Join(b.Cache, ".heroku/go/go-build-cache")
-	if len(packs) > 1 {
-		err = os.Symlink(a.gocache, gocache)
-	} else {
-		err = os.CopyFS(gocache, os.DirFS(a.warm))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	gocache := a.fill(t, b, len(packs) > 1)
 	want := map[string]string{}
 	for _, f := range ar.Files {
 		name, isWanted := strings.CutPrefix(f.Name, "want/")
@@ -126,6 +115,25 @@ func (a testApp) compare(t *testing.T, file string, packs []string) {
 		}
 		equal(t, name, string(got), want)
 	}
+}
+
+// fill has the cache of a build hold Go, and a build cache: the machine's, or one that has
+// little more than nothing.
+func (a testApp) fill(t *testing.T, b *Build, shared bool) (gocache string) {
+	err := b.InstallGo(a.goroot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gocache = filepath.Join(b.Cache, ".heroku/go/go-build-cache")
+	if shared {
+		err = os.Symlink(a.gocache, gocache)
+	} else {
+		err = os.CopyFS(gocache, os.DirFS(a.warm))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gocache
 }
 
 func holdAgent(t *testing.T, app, log string) {
