@@ -5,13 +5,11 @@ import (
 	"log"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/dsnet/try"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
-	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
 // measureBuilds measures cold builds, each side's from empty caches, and what is built over
@@ -70,8 +68,6 @@ var changes = map[string]change{
 	"update":   {times: 1, deploy: true, version: "99.0.1"},
 }
 
-var versionLine = regexp.MustCompile(`(?m)^version = ".*"$`)
-
 // rebuild makes a change for the n-th time, and builds.
 func (w *workspace) rebuild(ctx context.Context, c change, b builder, n int) took {
 	if c.edit {
@@ -85,12 +81,7 @@ func (w *workspace) rebuild(ctx context.Context, c change, b builder, n int) too
 		b.app = filepath.Join(dir, "app")
 		try.E(os.CopyFS(b.app, os.DirFS(from)))
 		if b.side == buildpack {
-			copied := filepath.Join(dir, "buildpack")
-			try.E(machine.CopyBuildpack(copied, w.buildpack))
-			if file := filepath.Join(copied, "buildpack.toml"); c.version != "" {
-				try.E(os.WriteFile(file, versionLine.ReplaceAll(try.E1(os.ReadFile(file)), []byte(`version = "`+c.version+`"`)), 0o666))
-			}
-			w.deploy(ctx, &b, copied, c.packages)
+			w.deploy(ctx, &b, c.packages, c.version)
 		}
 	}
 	return w.install(ctx, &b)

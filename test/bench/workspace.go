@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -96,16 +97,19 @@ func (w *workspace) newBuilder(ctx context.Context, side, app, dir string) *buil
 	b.command = []string{w.gocmd, "install", "-tags", "heroku", "./..."}
 	switch side {
 	case buildpack:
-		w.deploy(ctx, b, w.buildpack, "")
+		w.deploy(ctx, b, "", "")
 	case orchestrion:
 		b.command = append([]string{w.orchestrion(ctx), "go"}, b.command[1:]...)
 	}
 	return b
 }
 
-// deploy runs a copy of the buildpack, as a platform does. The builder gets the
-// environment that its file export leaves for the Go buildpack.
-func (w *workspace) deploy(ctx context.Context, b *builder, buildpack, packages string) {
+var versionLine = regexp.MustCompile(`(?m)^version = ".*"$`)
+
+// deploy runs a copy of the buildpack, as a platform does, with HMETRICS_PACKAGES and of
+// another version if that is given. The builder gets the environment that its file export
+// leaves for the Go buildpack.
+func (w *workspace) deploy(ctx context.Context, b *builder, packages, version string) {
 	app, cache := w.dir("deployed"), filepath.Join(b.dir, "cache")
 	var printed bytes.Buffer
 	build := &herokugo.Build{App: app, Cache: cache, Env: filepath.Join(app, "env"), Environ: w.environ, Stdout: &printed, Stderr: &printed}
@@ -114,7 +118,10 @@ func (w *workspace) deploy(ctx context.Context, b *builder, buildpack, packages 
 	try.E(os.WriteFile(filepath.Join(build.Env, "HMETRICS_PACKAGES"), []byte(packages), 0o666))
 	try.E(os.WriteFile(filepath.Join(app, "go.mod"), nil, 0o666))
 	copied := filepath.Join(app, "buildpack")
-	try.E(machine.CopyBuildpack(copied, buildpack))
+	try.E(machine.CopyBuildpack(copied, w.buildpack))
+	if file := filepath.Join(copied, "buildpack.toml"); version != "" {
+		try.E(os.WriteFile(file, versionLine.ReplaceAll(try.E1(os.ReadFile(file)), []byte(`version = "`+version+`"`)), 0o666))
+	}
 	err := build.Run(ctx, copied)
 	if _, ok := herokugo.Getenv(build.Environ, "HMETRICS_STAGE"); err != nil || !ok {
 		try.E(fmt.Errorf("the buildpack has exported a stage: %t; its error: %v\n%s", ok, err, printed.String()))
