@@ -37,7 +37,7 @@ func (p *process) used() use {
 // what is measured.
 func (f *fleet) simulate(ctx context.Context) {
 	f.collect(ctx)
-	os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+f.address)
+	os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+f.address.Load().(string))
 	os.Setenv("OTEL_SERVICE_NAME", "dynos")
 	os.Setenv("OTEL_METRIC_EXPORT_INTERVAL", fmt.Sprint(f.interval.Milliseconds()))
 	var reports, failures atomic.Int64

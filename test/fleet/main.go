@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -67,10 +68,10 @@ type fleet struct {
 	interval         time.Duration // between the exports of a process
 	write            bool
 
-	root, cache, tmp string // the checkout, what is kept between runs, and what is not
-	readme           string // the section on a fleet
-	address          string // of the Collector that runs, another one each time that it is started
-	url              string // of Prometheus
+	root, cache, tmp string       // the checkout, what is kept between runs, and what is not
+	readme           string       // the section on a fleet
+	address          atomic.Value // of the Collector that runs, another one each time that it is started
+	url              string       // of Prometheus
 	prometheus       *process
 	collectors       []*process // the last one runs
 }
@@ -126,13 +127,14 @@ func (f *fleet) collect(ctx context.Context, set ...string) {
 	file := filepath.Join(f.tmp, "collector.yaml")
 	try.E(os.WriteFile(file, []byte(between(f.readme, "```yaml\n", "```")), 0o666))
 	argv := []string{filepath.Join(f.cache, "collector", "collector"), "--config=" + file}
-	f.address = free()
-	set = append(set, "receivers.otlp.protocols.http.endpoint="+f.address, "exporters.otlp_http.endpoint="+f.url+"/api/v1/otlp",
+	address := free()
+	set = append(set, "receivers.otlp.protocols.http.endpoint="+address, "exporters.otlp_http.endpoint="+f.url+"/api/v1/otlp",
 		"service.telemetry.metrics.level=none") // or it would listen at a port that may be in use
 	for _, s := range set {
 		argv = append(argv, "--set="+s)
 	}
 	f.collectors = append(f.collectors, start(ctx, "Everything is ready.", nil, argv...))
+	f.address.Store(address)
 }
 
 // free returns an address that nobody listens on.

@@ -16,7 +16,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -69,10 +68,8 @@ func (f *fleet) prove(ctx context.Context) {
 	app := f.buildApp(ctx)
 	balancer := try.E1(net.Listen("tcp", "127.0.0.1:0"))
 	defer balancer.Close()
-	var collector atomic.Value // its address
-	go balance(balancer, &collector)
+	go f.balance(balancer)
 	f.collect(ctx)
-	collector.Store(f.address)
 	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -97,13 +94,11 @@ func (f *fleet) prove(ctx context.Context) {
 	pause(ctx, 3*f.interval)
 	log.Printf("starting it at another address, with so little memory that it refuses all, for two intervals")
 	f.collect(ctx, "processors.memory_limiter.limit_mib=1")
-	collector.Store(f.address)
 	live[0].until(ctx, "the endpoint answered 503")
 	pause(ctx, 2*f.interval)
 	log.Printf("starting it as the README has it")
 	f.collectors[1].end(syscall.SIGTERM)
 	f.collect(ctx)
-	collector.Store(f.address)
 	f.arrived(ctx, dynos)
 
 	log.Printf("killing %d processes", len(dead))
@@ -138,8 +133,8 @@ func (f *fleet) buildApp(ctx context.Context) string {
 	return filepath.Join(b.App, "bin", "totals")
 }
 
-// balance hands on each connection to the address that there is then.
-func balance(l net.Listener, address *atomic.Value) {
+// balance hands on each connection to the Collector that runs then.
+func (f *fleet) balance(l net.Listener) {
 	for {
 		from, err := l.Accept()
 		if err != nil {
@@ -147,7 +142,7 @@ func balance(l net.Listener, address *atomic.Value) {
 		}
 		go func() {
 			defer from.Close()
-			if to, err := net.Dial("tcp", address.Load().(string)); err == nil {
+			if to, err := net.Dial("tcp", f.address.Load().(string)); err == nil {
 				defer to.Close()
 				go io.Copy(to, from)
 				io.Copy(from, to)
