@@ -18,7 +18,7 @@ import (
 	"time"
 
 	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // Every sentence of the documentation of github.com/heroku/x/hmetrics has a

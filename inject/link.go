@@ -178,7 +178,7 @@ func (s linkStep) with(path string, a agent, cfg importConfig) error {
 			settings = append(settings, d.setting+"="+reporter)
 			off += d.quiet(reporter)
 		}
-		flags += " -X=" + shadedOnload + "." + d.variable + "=" + reporter
+		flags += " -X=" + shadedRoot + "/agent/internal/start." + d.variable + "=" + reporter
 	}
 	cfg.describe(a.modules, settings)
 	name := s.config + ".agent"

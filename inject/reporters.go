@@ -15,7 +15,7 @@ const (
 type destination struct {
 	name      string
 	reporters []string // such packages
-	variable  string   // of the agent's package onload: the reporter in the program
+	variable  string   // of the agent's package start: the reporter in the program
 	setting   string   // key of the build information's settings, for the same
 }
 

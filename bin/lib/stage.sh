@@ -69,7 +69,7 @@ stage::fill() {
 	local sources=(go.mod go.sum buildpack.toml bin/toolexec bin/lib/step.sh agent inject)
 	# The agent's modules, in what bin/package makes.
 	[[ ! -d "$1/vendor" ]] || sources+=(vendor)
-	(cd "$1" && find "${sources[@]}" -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -path 'agent/example/*' ! -path 'agent/endpoint/*' ! -name '*.json' \
+	(cd "$1" && find "${sources[@]}" -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.json' \
 		! -path 'inject/rebuild.go' ! -path 'inject/reproduce.go' ! -path 'inject/verify.go' ! -path 'inject/herokugo.go' -print0 |
 		tar -cf - --null -T -) |
 		tar -xf - -C "$2/src" --no-same-owner

@@ -17,8 +17,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
 	_ "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload" // reports where the environment says so
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // Counters are the two counters of a report, or sums of them.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // A step is how many collections there were since the step before, and what comes

@@ -3,7 +3,7 @@ package page
 import (
 	"fmt"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // A figure is a chart of one or more lines of the same unit.

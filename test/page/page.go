@@ -23,7 +23,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // MaxProcesses is how many processes a Page is made for: it is slow with more.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // A browser looks at a page of two processes.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // How much is kept of one process: an hour of one report a second, what tables show, and outages.

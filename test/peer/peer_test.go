@@ -23,7 +23,7 @@ import (
 
 	_ "github.com/heroku/x/hmetrics"
 	_ "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // herokuxSample takes a sample and writes its document to w.

@@ -21,7 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )

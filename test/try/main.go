@@ -33,7 +33,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )

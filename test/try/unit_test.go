@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // A copy that is made inside the app, in a directory for temporary files, has an end.

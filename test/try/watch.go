@@ -12,7 +12,7 @@ import (
 
 	"github.com/cli/browser"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 

@@ -29,7 +29,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // A faultCase injects a fault between a reporter and an endpoint, over real

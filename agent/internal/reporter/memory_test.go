@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // Stacks come in spans of 32 KiB, so that only the average over many agents

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 func newOTLPFormat() *otlpFormat {

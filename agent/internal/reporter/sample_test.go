@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // With the collector quiesced, a sample says what runtime.MemStats says:

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/endpoint"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // Each example is built and reports; the advanced one delivers what is pending

@@ -1,0 +1,130 @@
+// Package start starts reporting in a process, and keeps it going.
+package start
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
+)
+
+// herokuReporter is the import path of a package in this program that reports to
+// Heroku by itself, or empty; otlpReporter is that of one that sends the runtime's
+// metrics by OTLP. Only the linker sets them, with -X, where the buildpack links this
+// package into a program.
+var herokuReporter, otlpReporter string
+
+// initTime is how long the init functions of a program are given to set
+// hmetrics.DefaultEndpoint where HEROKU_METRICS_URL is empty.
+const initTime = 5 * time.Second
+
+// Reporting starts reporting to each destination that the environment switches on. It
+// is called once: by the init function of package onload, or by that which the
+// buildpack adds to a main package, after all init functions of the program.
+func Reporting() {
+	startIfOn(new([4]*byte), time.Now())
+	if reporter.OTLPIsOn() {
+		r, o := reporter.OTLP(reporter.FromEnvironment())
+		start(r, o, otlpReporter)
+	}
+}
+
+// startIfOn starts reporting to Heroku if there is an endpoint. If there is none,
+// an init function that runs later may set one still. To look for that without a
+// goroutine or a timer, the garbage collector is to call: it finds again unused.
+func startIfOn(again *[4]*byte, began time.Time) {
+	switch {
+	case defaultEndpoint() != "":
+		o := reporter.FromEnvironment()
+		o.Endpoint = defaultEndpoint
+		start(&reporter.Heroku, o, herokuReporter)
+	case time.Since(began) < initTime:
+		runtime.SetFinalizer(again, func(again *[4]*byte) { startIfOn(again, began) })
+	}
+}
+
+// defaultEndpoint reads what init functions may have written long before. The
+// race detector cannot know that.
+//
+//go:norace
+func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
+
+func start(r *reporter.Reporter, o reporter.Options, other string) {
+	// Logging reads the time zone, which main may be about to set, so nothing
+	// is logged earlier than a first report.
+	began := time.Now()
+	if other != "" {
+		o.Off = "this program reports by itself, with " + other
+	}
+	if o.Off != "" {
+		if o.Config.Verbose {
+			log := func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil }
+			time.AfterFunc(o.Config.Interval, func() { contain(log) })
+		}
+		return
+	}
+	l := &logger{log: o.Config.Log}
+	o.Failed, o.Delivered = l.failed, l.delivered
+	go keepReporting(l, func() error {
+		err := r.Run(context.Background(), o)
+		time.Sleep(o.Config.Interval - time.Since(began))
+		return err
+	}, time.Now, time.Sleep)
+}
+
+// keepReporting calls report again and again, each time after a longer wait.
+// It returns if report returns nil.
+func keepReporting(l *logger, report func() error, now func() time.Time, sleep func(time.Duration)) {
+	for backoff := 10 * time.Second; ; backoff += 10 * time.Second {
+		start := now()
+		err := contain(report)
+		if err == nil {
+			return
+		}
+		if now().Sub(start) > 5*time.Minute {
+			backoff = 10 * time.Second
+		}
+		contain(func() error { return l.failed(err) })
+		sleep(backoff)
+	}
+}
+
+// contain makes an error of a panic of f.
+func contain(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("reporting Go metrics: panic: %v", p)
+		}
+	}()
+	return f()
+}
+
+// A logger logs changes: a failure is logged when it is another one than before.
+type logger struct {
+	log      func(lines ...string)
+	reported bool   // at least once
+	failure  string // the last report's, if it failed
+	pending  int    // intervals since the last report that did not
+}
+
+func (l *logger) failed(err error) error {
+	l.pending++
+	if text := err.Error(); text != l.failure {
+		l.failure = text
+		l.log(fmt.Sprintf("error: %s (intervals pending: %d)", text, l.pending))
+	}
+	return nil
+}
+
+func (l *logger) delivered() {
+	switch {
+	case !l.reported:
+		l.log("reporting")
+	case l.pending > 0:
+		l.log(fmt.Sprintf("reporting again (intervals that were pending: %d)", l.pending))
+	}
+	*l = logger{log: l.log, reported: true}
+}
