@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
 // herokuGoVars are the config vars that heroku/go has its go commands see.
@@ -17,8 +19,8 @@ const longestVar = 120000
 // herokuGoEnv returns env as heroku/go sets it: with what it takes of the config
 // vars in envDir, "" for none, and with directories of its own.
 func (r rebuilder) herokuGoEnv(env []string, envDir, cacheDir string) []string {
-	set := func(name, value string) { env = setenv(env, name+"="+value) }
-	set("GO_LINKER_VALUE", getenv(env, "SOURCE_VERSION"))
+	set := func(name, value string) { env = gocmd.Setenv(env, name+"="+value) }
+	set("GO_LINKER_VALUE", gocmd.Getenv(env, "SOURCE_VERSION"))
 	for _, name := range herokuGoVars {
 		if envDir == "" {
 			break
@@ -39,11 +41,11 @@ func (r rebuilder) herokuGoEnv(env []string, envDir, cacheDir string) []string {
 	}
 	goroot := filepath.Dir(filepath.Dir(r.gocmd))
 	set("GOROOT", goroot)
-	set("PATH", filepath.Join(goroot, "bin")+":"+getenv(env, "PATH"))
+	set("PATH", filepath.Join(goroot, "bin")+":"+gocmd.Getenv(env, "PATH"))
 	set("GOCACHE", filepath.Join(cacheDir, ".heroku/go/go-build-cache"))
 	set("GOBIN", filepath.Join(r.app, "bin"))
 	set("GOPATH", filepath.Join(cacheDir, ".heroku/go/go-path"))
-	if getenv(env, "GO_SETUP_GOPATH_FOR_MODULE_CACHE") == "true" {
+	if gocmd.Getenv(env, "GO_SETUP_GOPATH_FOR_MODULE_CACHE") == "true" {
 		set("GOPATH", filepath.Join(r.app, ".heroku/go-path"))
 	}
 	return env

@@ -11,14 +11,18 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/stage"
 )
 
-func init() { commands["rebuild"] = rebuild }
+const rebuildTimeout = time.Hour
 
 // A rebuilder builds once more, now with the agent, what a Go buildpack has
 // built before this buildpack came.
 type rebuilder struct {
-	stage    stage
+	stage    stage.Stage
 	work     string // directory for what is being made; the caller of the command removes it
 	toolexec string // bin/toolexec
 	gocmd    string
@@ -54,7 +58,7 @@ func rebuild(args []string) error {
 	if len(args) < 7 || len(args) > 8 {
 		return errUsage
 	}
-	st, err := openStage(os.Getenv("HMETRICS_STAGE"))
+	st, err := stage.Open(os.Getenv("HMETRICS_STAGE"))
 	if err != nil {
 		return err
 	}
@@ -67,7 +71,7 @@ func rebuild(args []string) error {
 		os.Unsetenv("GIT_DIR") // as heroku/go does
 		r.env = r.herokuGoEnv(os.Environ(), envDir, args[7])
 		first = "let this buildpack come first:\n" +
-			"       heroku buildpacks:remove " + buildpackURL + " && heroku buildpacks:add --index 1 " + buildpackURL
+			"       heroku buildpacks:remove " + "https://" + program.Module + " && heroku buildpacks:add --index 1 " + "https://" + program.Module
 	}
 	start := time.Now()
 	if err := r.run(); err != nil {
@@ -99,7 +103,7 @@ func (r *rebuilder) run() error {
 	if err != nil || len(binaries) == 0 {
 		return err
 	}
-	if r.patterns, err = r.stage.patterns(); err != nil {
+	if r.patterns, err = r.stage.Patterns(); err != nil {
 		return err
 	}
 	if err := r.readApp(); err != nil {
@@ -111,7 +115,7 @@ func (r *rebuilder) run() error {
 		}
 	}()
 	for _, b := range binaries {
-		if p := r.program(b); p.own && (p.path == commandLineArguments || r.modules[p.module] != "") {
+		if p := r.program(b); p.Own && (p.Path == program.CommandLineArguments || r.modules[p.Module] != "") {
 			if err := r.try(b, p); err != nil {
 				return err
 			}
@@ -133,16 +137,16 @@ func (r *rebuilder) run() error {
 }
 
 // try makes a new program, if the program is to have the agent, and tells of it.
-func (r *rebuilder) try(b *binary, p program) error {
+func (r *rebuilder) try(b *binary, p program.Program) error {
 	if r.found++; r.found == 1 {
 		r.say("-----> Rebuilding with Go runtime metrics")
-		if err := unmatched(r.patterns, r.app); err != nil && r.require {
+		if err := program.Unmatched(r.patterns, []string{r.app}); err != nil && r.require {
 			return err
 		} else if err != nil {
-			r.say(" !     %s", printable(err.Error()))
+			r.say(" !     %s", gocmd.Printable(err.Error()))
 		}
 	}
-	err := p.eligible(setting(b.build, "GOOS"), setting(b.build, "-buildmode"), r.patterns)
+	err := p.Eligible(program.Setting(b.build, "GOOS"), program.Setting(b.build, "-buildmode"), r.patterns)
 	start := time.Now()
 	switch {
 	case err != nil:
@@ -166,16 +170,16 @@ func (r *rebuilder) keep(b *binary, why error) error {
 		return fmt.Errorf("%s cannot get the metrics agent: %w", r.title(b), why)
 	}
 	r.kept++
-	r.say(" !     %s stays as it was, without the metrics agent: %s", r.title(b), printable(why.Error()))
+	r.say(" !     %s stays as it was, without the metrics agent: %s", r.title(b), gocmd.Printable(why.Error()))
 	return nil
 }
 
 // readApp finds the app's modules: all in its directory.
 func (r *rebuilder) readApp() error {
 	r.modules = make(map[string]string)
-	walkModule(r.app, func(name string) {
+	program.Walk(r.app, func(name string) {
 		if b, err := os.ReadFile(name); filepath.Base(name) == "go.mod" && err == nil {
-			r.modules[modulePath(string(b))] = filepath.Dir(name)
+			r.modules[program.ModulePath(string(b))] = filepath.Dir(name)
 		}
 	})
 	// A broken GOFLAGS is told of each program.
@@ -232,8 +236,9 @@ next:
 }
 
 // program returns the program that a binary is.
-func (r *rebuilder) program(b *binary) program {
-	return programOf(b.build, vendored(buildFlags{dir: r.modules[b.build.Main.Path]}))
+func (r *rebuilder) program(b *binary) program.Program {
+	root, _ := program.MainModules(r.modules[b.build.Main.Path], "")
+	return program.Of(b.build, program.IsVendored("", root))
 }
 
 // title returns the names of a program as the user knows them.
@@ -242,35 +247,35 @@ func (r *rebuilder) title(b *binary) string {
 	if rel, err := filepath.Rel(r.app, r.bin); err == nil && !strings.HasPrefix(rel, "..") {
 		dir = "./" + filepath.ToSlash(rel) + "/"
 	}
-	return printable(dir + strings.Join(b.names, ", "+dir))
+	return gocmd.Printable(dir + strings.Join(b.names, ", "+dir))
 }
 
 // make builds the new program.
 func (r *rebuilder) make(b *binary) error {
-	if b.build.Path == commandLineArguments {
+	if b.build.Path == program.CommandLineArguments {
 		return errors.New("it was built from a list of Go files; build its package instead (go build ./DIR)")
 	}
 	flags, env, err := r.reproduce(b)
 	if err != nil {
 		return err
 	}
-	overlay, err := r.overlay(b, getenv(env, "GOFLAGS"))
+	overlay, err := r.overlay(b, gocmd.Getenv(env, "GOFLAGS"))
 	if err != nil {
 		return err
 	}
 	b.made = filepath.Join(r.bin, temporary+b.names[0])
-	reason := filepath.Join(r.work, reasonFile)
+	reason := filepath.Join(r.work, stage.ReasonFile)
 	os.Remove(reason)
 	flags = append([]string{"-toolexec=" + r.toolexec + " -rebuild " + r.work, "-overlay=" + overlay}, flags...)
 	// The -toolexec in GOFLAGS has bin/toolexec find one of the user's own.
-	goflags := strings.TrimSpace(getenv(env, "GOFLAGS") + " -toolexec=" + r.toolexec)
+	goflags := strings.TrimSpace(gocmd.Getenv(env, "GOFLAGS") + " -toolexec=" + r.toolexec)
 	if err := r.goBuild(b, b.made, append(env, "GOFLAGS="+goflags), flags); err != nil {
 		if text, rerr := os.ReadFile(reason); rerr == nil {
 			return errors.New(strings.TrimSpace(string(text)))
 		}
 		return err
 	}
-	if v := inspect(b.made); !v.Linked || v.Injection != r.stage.id() {
+	if v := inspect(b.made); !v.Linked || v.Injection != r.stage.ID() {
 		return fmt.Errorf("the agent is not in the rebuilt one (%v)", v)
 	}
 	return nil
@@ -279,7 +284,7 @@ func (r *rebuilder) make(b *binary) error {
 // goBuild builds the program that a binary is, in the directory of its module.
 func (r *rebuilder) goBuild(b *binary, out string, env, flags []string) error {
 	if r.workspace != nil && !r.workspace[b.build.Main.Path] {
-		env = setenv(env, "GOWORK=off")
+		env = gocmd.Setenv(env, "GOWORK=off")
 	}
 	args := append(append([]string{"build", "-o", out}, flags...), b.build.Path)
 	_, err := r.goRun(r.modules[b.build.Main.Path], env, args...)
@@ -287,7 +292,7 @@ func (r *rebuilder) goBuild(b *binary, out string, env, flags []string) error {
 }
 
 func (r *rebuilder) goRun(dir string, env []string, args ...string) (string, error) {
-	out, err := runGo(r.gocmd, dir, r.env, env, rebuildTimeout, args...)
+	out, err := gocmd.Run(r.gocmd, dir, r.env, env, rebuildTimeout, args...)
 	return strings.TrimSpace(out), err
 }
 
@@ -314,4 +319,9 @@ func (r *rebuilder) replace(b *binary) error {
 		}
 	}
 	return nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }

@@ -8,15 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-)
 
-// Settings of the build information that are flags of go build, and those that
-// are environment variables. They are what setBuildInfo in
-// cmd/go/internal/load records, whose comments say why not all is.
-var (
-	flagSettings = strings.Fields("-asan -asmflags -buildmode -cover -gcflags -ldflags -msan -race -tags -trimpath")
-	envSettings  = strings.Fields("CGO_ENABLED CGO_CFLAGS CGO_CPPFLAGS CGO_CXXFLAGS CGO_LDFLAGS GOARCH GOOS " +
-		"GOEXPERIMENT GOFIPS140 GO386 GOAMD64 GOARM GOARM64 GOMIPS GOMIPS64 GOPPC64 GORISCV64")
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
 )
 
 // reproduce returns flags and environment with which the go command, without the
@@ -30,12 +24,12 @@ func (r *rebuilder) reproduce(b *binary) (flags, env []string, err error) {
 	recorded, env := r.recorded(b)
 	// Not recorded are GOFLAGS, which a hook of the app may have taken away, and under
 	// -trimpath the -ldflags that heroku/go may have given.
-	goflags := []string{withoutBuildpack(getenv(r.env, "GOFLAGS"))}
+	goflags := []string{withoutBuildpack(gocmd.Getenv(r.env, "GOFLAGS"))}
 	if goflags[0] != "" {
 		goflags = append(goflags, "-v=false") // an empty one is taken from go env -w
 	}
 	ldflags := [][]string{nil}
-	if symbol, value := getenv(r.env, "GO_LINKER_SYMBOL"), getenv(r.env, "GO_LINKER_VALUE"); symbol != "" && value != "" && setting(b.build, "-ldflags") == "" {
+	if symbol, value := gocmd.Getenv(r.env, "GO_LINKER_SYMBOL"), gocmd.Getenv(r.env, "GO_LINKER_VALUE"); symbol != "" && value != "" && program.Setting(b.build, "-ldflags") == "" {
 		ldflags = [][]string{{"-ldflags=-X " + symbol + "=" + value}, nil}
 	}
 	made := filepath.Join(r.work, "reference")
@@ -44,10 +38,10 @@ func (r *rebuilder) reproduce(b *binary) (flags, env []string, err error) {
 	for _, g := range goflags {
 		for _, l := range ldflags {
 			flags := append(recorded[:len(recorded):len(recorded)], l...)
-			env := setenv(env, "GOFLAGS="+g)
+			env := gocmd.Setenv(env, "GOFLAGS="+g)
 			// The go command leaves alone what is there and up to date.
 			os.Remove(made)
-			if err := r.goBuild(b, made, setenv(env, "HMETRICS_INJECT=off"), flags); err != nil {
+			if err := r.goBuild(b, made, gocmd.Setenv(env, "HMETRICS_INJECT=off"), flags); err != nil {
 				if failed == nil {
 					failed = fmt.Errorf("it cannot be built again: %w", err)
 				}
@@ -71,13 +65,13 @@ func (r *rebuilder) recorded(b *binary) (flags, env []string) {
 		switch {
 		case s.Key == "-buildmode" && s.Value == "exe":
 			// So it is called if it is not given, and given it makes another build ID.
-		case s.Key == "-pgo" && filepath.IsAbs(s.Value), contains(flagSettings, s.Key):
+		case s.Key == "-pgo" && filepath.IsAbs(s.Value), gocmd.IsRecorded(s.Key):
 			flags = append(flags, s.Key+"="+s.Value)
-		case contains(envSettings, s.Key):
+		case gocmd.IsRecordedVariable(s.Key):
 			env = append(env, s.Key+"="+s.Value)
 		}
 	}
-	if setting(b.build, "vcs") == "" {
+	if program.Setting(b.build, "vcs") == "" {
 		flags = append(flags, "-buildvcs=false")
 	}
 	// heroku/go's own rule.
@@ -95,12 +89,12 @@ func (r *rebuilder) recorded(b *binary) (flags, env []string) {
 // compiled it, without the hook, from its cache. What GOFLAGS overlays stays.
 func (r *rebuilder) overlay(b *binary, goflags string) (name string, err error) {
 	overlay := struct{ Replace map[string]string }{make(map[string]string)}
-	words, err := splitQuoted(goflags)
+	words, err := gocmd.SplitQuoted(goflags)
 	if err != nil {
 		return "", err
 	}
 	for _, word := range words {
-		if flag, value, _, _ := cutFlag(word); flag == "overlay" {
+		if flag, value, _, _ := gocmd.CutFlag(word); flag == "overlay" {
 			data, err := os.ReadFile(value)
 			if err == nil {
 				err = json.Unmarshal(data, &overlay)
@@ -112,7 +106,7 @@ func (r *rebuilder) overlay(b *binary, goflags string) (name string, err error) 
 	}
 	p := r.program(b)
 	source := filepath.Join(r.work, "overlay.go")
-	overlay.Replace[filepath.Join(r.modules[p.module], p.relative, "hmetrics_"+r.stage.id()+".go")] = source
+	overlay.Replace[filepath.Join(r.modules[p.Module], p.Relative, "hmetrics_"+r.stage.ID()+".go")] = source
 	data, err := json.Marshal(overlay)
 	if err != nil {
 		return "", err
@@ -128,12 +122,12 @@ func (r *rebuilder) overlay(b *binary, goflags string) (name string, err error) 
 // this buildpack that came before the Go buildpack. A -toolexec of the user's
 // own stays.
 func withoutBuildpack(goflags string) string {
-	words, err := splitQuoted(goflags)
+	words, err := gocmd.SplitQuoted(goflags)
 	if err != nil {
 		return goflags
 	}
 	for _, word := range words {
-		name, program, _, ok := cutFlag(word)
+		name, program, _, ok := gocmd.CutFlag(word)
 		if !ok || name != "toolexec" || !strings.HasSuffix(program, "/bin/toolexec") {
 			continue
 		}

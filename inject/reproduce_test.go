@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
 // goProgram builds a small program and returns a rebuilder of its directory, and
@@ -21,19 +23,19 @@ func goProgram(t *testing.T, goflags string, flags ...string) (*rebuilder, *bina
 			t.Fatal(err)
 		}
 	}
-	gocmd, err := exec.LookPath(testingGo())
+	command, err := exec.LookPath("go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := setenv(os.Environ(), "GOENV=off", "GOWORK=off", "CGO_ENABLED=0", "GOTOOLCHAIN=local")
-	cmd := exec.Command(gocmd, append(append([]string{"build", "-buildvcs=false", "-o", "bin/app"}, flags...), ".")...)
+	env := gocmd.Setenv(os.Environ(), "GOENV=off", "GOWORK=off", "CGO_ENABLED=0", "GOTOOLCHAIN=local")
+	cmd := exec.Command(command, append(append([]string{"build", "-buildvcs=false", "-o", "bin/app"}, flags...), ".")...)
 	cmd.Dir = app
-	cmd.Env = setenv(env, "GOFLAGS=", "PWD="+app)
+	cmd.Env = gocmd.Setenv(env, "GOFLAGS=", "PWD="+app)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	r := &rebuilder{
-		gocmd: gocmd, app: app, bin: filepath.Join(app, "bin"), work: t.TempDir(), env: setenv(env, "GOFLAGS="+goflags),
+		gocmd: command, app: app, bin: filepath.Join(app, "bin"), work: t.TempDir(), env: gocmd.Setenv(env, "GOFLAGS="+goflags),
 		modules: map[string]string{"example.com/app": app},
 	}
 	binaries, err := r.find()
@@ -56,7 +58,7 @@ func TestReproduce(t *testing.T) {
 		{"-trimpath", []string{"-trimpath", "-ldflags=-X main.version=v1"}},
 	} {
 		r, program := goProgram(t, tt.goflags, tt.flags...)
-		r.env = setenv(r.env, "GO_LINKER_SYMBOL=main.version", "GO_LINKER_VALUE=v1")
+		r.env = gocmd.Setenv(r.env, "GO_LINKER_SYMBOL=main.version", "GO_LINKER_VALUE=v1")
 		_, _, err := r.reproduce(program)
 		// Under -trimpath not even heroku/go's own -ldflags are known.
 		if known := !strings.Contains(strings.Join(tt.flags, " "), "-trimpath -ldflags=-s"); (err == nil) != known {
@@ -98,7 +100,7 @@ func TestRecordedVendored(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(r.app, "go.sum"), []byte(sum), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if flags, _ := r.recorded(program); contains(flags, "-mod=vendor") != (sum != "") {
+		if flags, _ := r.recorded(program); strings.Contains(strings.Join(flags, " "), "-mod=vendor") != (sum != "") {
 			t.Errorf("with %q in go.sum and a vendor directory, the flags are %q", sum, flags)
 		}
 	}

@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-)
 
-func init() { commands["verify"] = func(args []string) error { return verify(args, os.Stdout) } }
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
+)
 
 const verifyUsage = `usage: inject verify [-json] BINARY…
 
@@ -101,9 +102,9 @@ func inspect(name string) verdict {
 		v.Problem = "it has no Go build information: it is no Go program, or it was packed"
 		return v
 	}
-	v.Injection = setting(info, injectionSetting)
+	v.Injection = program.Setting(info, program.InjectionSetting)
 	if v.Injection == "" {
-		for _, path := range destinations[0].reporters {
+		for _, path := range program.Heroku.Reporters {
 			if found, _ := holds(name, path+"."); found && v.Reporter == "" {
 				v.Reporter = path
 			}
@@ -111,7 +112,7 @@ func inspect(name string) verdict {
 		return v
 	}
 	// The build information is a claim. The agent's functions are the thing.
-	switch found, err := holds(name, shadedOnload); {
+	switch found, err := holds(name, agentSymbol); {
 	case err != nil:
 		v.Problem = err.Error()
 		return v
@@ -119,15 +120,18 @@ func inspect(name string) verdict {
 		v.Problem = "its build information claims the agent, but the agent is not in it"
 		return v
 	}
-	v.Off, v.OTLPOff = setting(info, destinations[0].setting), setting(info, destinations[1].setting)
+	v.Off, v.OTLPOff = program.Setting(info, program.Heroku.Setting), program.Setting(info, program.OTLP.Setting)
 	v.Linked, v.Reports = true, v.Off == ""
 	for _, m := range info.Deps {
-		if m.Path == buildpackModule {
+		if m.Path == program.Module {
 			v.Version = m.Version // the last one; an app may use the agent by itself
 		}
 	}
 	return v
 }
+
+// agentSymbol begins the names of the functions of package start of the agent.
+const agentSymbol = "hmetrics.injected/agent/internal/start"
 
 // holds reports whether the text is somewhere in the file.
 func holds(name, text string) (bool, error) {
@@ -151,7 +155,7 @@ func holds(name, text string) (bool, error) {
 }
 
 func (v verdict) String() string {
-	name := printable(v.Binary)
+	name := gocmd.Printable(v.Binary)
 	switch {
 	case v.Problem != "":
 		return name + ": cannot tell: " + v.Problem
@@ -161,10 +165,11 @@ func (v verdict) String() string {
 		return name + ": no agent"
 	}
 	text := name + ": agent " + v.Version + ", injection " + v.Injection
-	for i, off := range []string{v.Off, v.OTLPOff} {
-		if off != "" {
-			text += destinations[i].quiet(off)
-		}
+	if v.Off != "" {
+		text += program.Heroku.Quiet(v.Off)
+	}
+	if v.OTLPOff != "" {
+		text += program.OTLP.Quiet(v.OTLPOff)
 	}
 	return text
 }

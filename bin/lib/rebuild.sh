@@ -2,6 +2,8 @@
 # What bin/compile and bin/build do where the Go buildpack came before this one. To
 # be sourced after output.sh.
 set -euo pipefail
+# shellcheck source=bin/lib/release.sh
+source "${BASH_SOURCE[0]%/*}/release.sh"
 
 # usage: rebuild::run BUILDPACK STAGE INJECT RESULT GO BIN_DIR APP_DIR ENV_DIR [CACHE_DIR]
 # Builds the app's programs in BIN_DIR once more, now with the metrics agent, by the
@@ -10,22 +12,19 @@ set -euo pipefail
 # INJECT is auto or require. Ends with status 1 if the build is to stop, and with 3
 # if no program of the app is in BIN_DIR.
 rebuild::run() {
-	local buildpack=$1 stage=$2 inject=$3 result=$4 go=$5 work=$2/rebuild.tmp problem version host status=0
+	local buildpack=$1 stage=$2 inject=$3 result=$4 go=$5 work problem host status=0
 	shift 4
-	rm -rf "${work}" "${result}" # of a build that was stopped
-	version=$(GOTOOLCHAIN=local "${go}" version 2>&1) || version=
-	case ${version} in
-	"go version go1."[0-9] | "go version go1."[0-9][!0-9]* | "go version go1.1"[0-7] | "go version go1.1"[0-7][!0-9]*)
-		version=${version#go version }
-		rebuild::fail "${inject}" "${result}" "${version%% *} is too old, Go 1.18 is the oldest that works: raise the go line in go.mod"
+	rm -rf "${result}"
+	work=$(mktemp -d "${stage}/rebuild.XXXXXX")
+	if problem=$(too_old "$(GOTOOLCHAIN=local "${go}" version 2>&1)"); then
+		rebuild::fail "${inject}" "${result}" "${problem}"
 		return
-		;;
-	esac
+	fi
 	host=$(GOFLAGS='' GOTOOLCHAIN=local GOOS='' GOARCH='' "${go}" env GOTOOLDIR) && host=${host##*/}
 	problem=$(
-		{ mkdir -p "${work}" && cd "${buildpack}/inject"; } 2>&1 &&
+		cd "${buildpack}/inject" 2>&1 &&
 			GOFLAGS=-mod=readonly GO111MODULE=on GOWORK=off GOTOOLCHAIN=local GOOS='' GOARCH='' CGO_ENABLED=0 \
-				"${go}" build -buildvcs=false -ldflags="-X main.stageID=${stage##*/}" -o "${work}/inject-${host}" . 2>&1
+				"${go}" build -buildvcs=false -o "${work}/inject-${host}" . 2>&1
 	) || {
 		rebuild::fail "${inject}" "${result}" "the injector cannot be built: $(tail -n 1 <<<"${problem}")"
 		return

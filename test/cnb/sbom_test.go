@@ -12,10 +12,10 @@ import (
 	"github.com/buildpacks/lifecycle/buildpack"
 )
 
-var update = flag.Bool("update", false, "write agent/sbom.cdx.json")
+var update = flag.Bool("update", false, "write bin/sbom.cdx.json")
 
 const (
-	sbomFile = "../../agent/sbom.cdx.json"
+	sbomFile = "../../bin/sbom.cdx.json"
 	sbomTool = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0"
 )
 

@@ -125,7 +125,7 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 func cmdReports(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		program := ts.MkAbs(filepath.Join("layers", "heroku_go", "go_target", "bin", name))
-		if has := strings.Contains(ts.ReadFile(program), "hmetrics.injected/agent/onload"); has == neg {
+		if has := strings.Contains(ts.ReadFile(program), "hmetrics.injected/agent/internal/start"); has == neg {
 			ts.Fatalf("%s has the agent: %t", name, has)
 		}
 		if !neg {

@@ -145,7 +145,7 @@ func holdAgent(t *testing.T, app, log string) {
 		if _, err := buildinfo.ReadFile(file); err != nil {
 			continue // a hook
 		}
-		if content, err := os.ReadFile(file); err != nil || !bytes.Contains(content, []byte("hmetrics.injected/agent/onload")) {
+		if content, err := os.ReadFile(file); err != nil || !bytes.Contains(content, []byte("hmetrics.injected/agent/internal/start")) {
 			t.Errorf("%s does not have the agent (%v)\n%s", file, err, log)
 		}
 	}

@@ -192,7 +192,7 @@ func follow(output io.Reader, to io.Writer, want *regexp.Regexp, matched chan<- 
 // linked BINARY... looks for the agent's functions in each binary.
 func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
 	for _, file := range args {
-		if found := strings.Contains(ts.ReadFile(file), "hmetrics.injected/agent/onload"); found == neg {
+		if found := strings.Contains(ts.ReadFile(file), "hmetrics.injected/agent/internal/start"); found == neg {
 			ts.Fatalf("%s: agent linked: %v", file, found)
 		}
 	}

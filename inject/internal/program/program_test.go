@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"os"
@@ -9,11 +9,11 @@ import (
 )
 
 func TestSelected(t *testing.T) {
-	web := program{path: "example.com/app/v2/cmd/web", relative: "./cmd/web"}
-	root := program{path: "example.com/app/v2", relative: "."}
+	web := Program{Path: "example.com/app/v2/cmd/web", Relative: "./cmd/web"}
+	root := Program{Path: "example.com/app/v2", Relative: "."}
 	tests := []struct {
 		pattern string
-		p       program
+		p       Program
 		want    bool
 	}{
 		{"./cmd/web", web, true},
@@ -45,7 +45,7 @@ func TestSelected(t *testing.T) {
 	}
 	for _, test := range tests {
 		if got := test.p.selected([]string{"other", test.pattern}); got != test.want {
-			t.Errorf("%q selects %s: %v, want %v", test.pattern, test.p.relative, got, test.want)
+			t.Errorf("%q selects %s: %v, want %v", test.pattern, test.p.Relative, got, test.want)
 		}
 	}
 	if !web.selected(nil) {
@@ -60,7 +60,7 @@ func TestMatchesInOnePass(t *testing.T) {
 	}
 }
 
-func TestProgramOf(t *testing.T) {
+func TestOf(t *testing.T) {
 	const app = "example.com/app"
 	vcs := []debug.BuildSetting{{Key: "vcs", Value: "git"}}
 	devel := debug.Module{Path: app, Version: "(devel)"}
@@ -80,14 +80,14 @@ func TestProgramOf(t *testing.T) {
 		{"replaced by a directory", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1", Replace: &debug.Module{Path: "./app"}}}, false, ".", true},
 		{"replaced by a module", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1", Replace: &debug.Module{Path: "x", Version: "v2", Sum: "h1:x"}}}, false, ".", false},
 		{"replaced by a directory and vendored", debug.BuildInfo{Path: app, Main: debug.Module{Path: app, Version: "v1", Replace: &debug.Module{Path: "./app"}}}, true, ".", false},
-		{"a list of files", debug.BuildInfo{Path: commandLineArguments}, false, "./" + commandLineArguments, true},
+		{"a list of files", debug.BuildInfo{Path: CommandLineArguments}, false, "./" + CommandLineArguments, true},
 		{"in GOPATH", debug.BuildInfo{Path: "example.com/web"}, false, "./example.com/web", true},
 		{"in GOPATH and vendored", debug.BuildInfo{Path: "example.com/web/vendor/example.com/tool"}, false, "./example.com/web/vendor/example.com/tool", false},
 		{"one of Go's own", debug.BuildInfo{Path: "cmd/vet"}, false, "./cmd/vet", false},
 	}
 	for _, test := range tests {
-		p := programOf(&test.info, test.vendored)
-		if p.own != test.own || p.relative != test.relative || p.path != test.info.Path {
+		p := Of(&test.info, test.vendored)
+		if p.Own != test.own || p.Relative != test.relative || p.Path != test.info.Path {
 			t.Errorf("a program %s: %+v, want own %v, relative %s", test.what, p, test.own, test.relative)
 		}
 	}
@@ -117,19 +117,16 @@ func TestUnmatched(t *testing.T) {
 	}
 	patterns := strings.Fields("./cmd/web ./cmd/vendor example.com/api example.com/... ./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests")
 	want := "HMETRICS_PACKAGES: no program of the app matches ./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests"
-	if err := unmatched(patterns, app); err == nil || err.Error() != want {
+	if err := Unmatched(patterns, []string{app}); err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
-	if err := unmatched(patterns[:4], app); err != nil {
+	if err := Unmatched(patterns[:4], []string{app}); err != nil {
 		t.Error(err)
 	}
-	if root := appRoot(filepath.Join(app, "services", "api")); root != app {
-		t.Errorf("the root of the app is %s, want %s", root, app)
-	}
-	if p := programIn(filepath.Join(app, "services", "api")); p.path != "example.com/api" || p.relative != "." || !p.own {
+	if p := In(filepath.Join(app, "services", "api")); p.Path != "example.com/api" || p.Relative != "." || !p.Own {
 		t.Errorf("the program in services/api: %+v", p)
 	}
-	if p := programIn(filepath.Join(app, "cmd", "web")); p.path != "example.com/app/cmd/web" || p.relative != "./cmd/web" {
+	if p := In(filepath.Join(app, "cmd", "web")); p.Path != "example.com/app/cmd/web" || p.Relative != "./cmd/web" {
 		t.Errorf("the program in cmd/web: %+v", p)
 	}
 }

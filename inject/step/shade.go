@@ -5,6 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
 )
 
 // The linker holds one archive per import path. So that an app keeps its own
@@ -12,8 +15,8 @@ import (
 // copies get import paths under this one. No module can be fetched by it: there
 // is no top-level domain "injected".
 const (
-	shadedRoot   = "hmetrics.injected"
-	shadedOnload = shadedRoot + "/agent/onload"
+	shadedRoot  = "hmetrics.injected"
+	shadedStart = shadedRoot + "/agent/internal/start"
 
 	// A package of ours that takes the place of regexp in third-party ones,
 	// which could not import it where it is.
@@ -29,7 +32,7 @@ type sourcePackage struct {
 
 // shaded returns the import path that the package gets.
 func (p sourcePackage) shaded() string {
-	path := strings.TrimPrefix(p.path, buildpackModule+"/")
+	path := strings.TrimPrefix(p.path, program.Module+"/")
 	if path == regexpStandIn {
 		return shadedRegexp
 	}
@@ -39,12 +42,12 @@ func (p sourcePackage) shaded() string {
 // shade makes the stage's directory shaded a module of the agent and the
 // third-party packages under it, imports rewritten. The caller holds the lock. What
 // is there is not trusted: a build that was killed, or the cache, has left it.
-func (b builder) shade() error {
-	pkgs, err := b.sourcePackages()
+func (s step) shade(flags gocmd.Flags) error {
+	pkgs, err := s.sourcePackages(flags)
 	if err != nil {
 		return err
 	}
-	shaded := b.stage.path("shaded")
+	shaded := s.stage.Path("shaded")
 	if err := os.RemoveAll(shaded); err != nil {
 		return err
 	}
@@ -59,14 +62,17 @@ func (b builder) shade() error {
 // sourcePackages asks the go command for the agent's packages. It fetches the
 // modules through the app's own GOPROXY and checks them against our go.sum, or
 // finds them in the directory vendor that bin/package made.
-func (b builder) sourcePackages() ([]sourcePackage, error) {
-	src := b.stage.path("src")
+func (s step) sourcePackages(flags gocmd.Flags) ([]sourcePackage, error) {
+	src := s.stage.Path("src")
 	mod := "-mod=readonly"
 	if exists(filepath.Join(src, "vendor")) {
 		mod = "-mod=vendor"
 	}
-	out, err := b.goCommand(src, moduleEnv, fetchTimeout, "list", mod, "-deps", "-f",
-		"{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}{{end}}", "./agent/onload", "./"+regexpStandIn)
+	args := []string{"list", mod, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}\t{{.Dir}}{{end}}"}
+	if flags.Last("modcacherw") == "true" {
+		args = append(args, "-modcacherw")
+	}
+	out, err := s.runGo(src, moduleEnv, fetchTimeout, append(args, "./agent/internal/start", "./"+regexpStandIn)...)
 	if err != nil {
 		reason := err.Error()
 		// Where in the agent's sources a module is needed does not matter.
@@ -82,7 +88,7 @@ func (b builder) sourcePackages() ([]sourcePackage, error) {
 	var pkgs []sourcePackage
 	for _, line := range strings.Split(out, "\n") {
 		if f := strings.Split(line, "\t"); len(f) == 2 {
-			pkgs = append(pkgs, sourcePackage{f[0], f[1], strings.HasPrefix(f[0], buildpackModule+"/")})
+			pkgs = append(pkgs, sourcePackage{f[0], f[1], strings.HasPrefix(f[0], program.Module+"/")})
 		}
 	}
 	return pkgs, nil

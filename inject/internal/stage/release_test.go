@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"os"
@@ -12,18 +12,18 @@ import (
 // date.
 func TestReleaseHasOneVersion(t *testing.T) {
 	dir := t.TempDir()
-	root, err := filepath.Abs("..")
+	root, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(root, filepath.Join(dir, "src")); err != nil {
 		t.Fatal(err)
 	}
-	version, err := stage{dir}.version()
+	version, err := Stage{dir}.Version()
 	if err != nil {
 		t.Fatal(err)
 	}
-	changelog, err := os.ReadFile("../CHANGELOG.md")
+	changelog, err := os.ReadFile("../../../CHANGELOG.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
 )
 
 const linkConfig = `# import config
@@ -56,7 +58,7 @@ func TestBuildInfo(t *testing.T) {
 	c := parseImportConfig(linkConfig + modInfoLine("path\tx\nbuild\t-race=true\nbuild\t-pgo=/x/default.pgo\n"))
 	info := c.buildInfo()
 	for key, want := range map[string]string{"-race": "true", "-pgo": "/x/default.pgo", "-msan": "", "-rac": ""} {
-		if got := setting(info, key); got != want {
+		if got := program.Setting(info, key); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package gocmd
 
 import (
 	"fmt"
@@ -13,8 +13,8 @@ import (
 // The test binary is itself run by the go command, if not always directly.
 func TestFindParentInRealProc(t *testing.T) {
 	for first, pid := range []int{os.Getppid(), os.Getpid()} {
-		parent, err := findParent("/proc", pid, "no import path")
-		if err != nil || parent.dir == "" || len(parent.args) == 0 {
+		parent, err := FindParent("/proc", pid, "no import path", "")
+		if err != nil || parent.Dir == "" || len(parent.Args) == 0 {
 			t.Fatalf("%d: %+v, %v", first, parent, err)
 		}
 	}
@@ -54,14 +54,14 @@ func TestFindParent(t *testing.T) {
 	writeProc(t, proc, 30, 20, "example.com/web", "strace", "toolexec")
 	writeProc(t, proc, 40, 30, "example.com/web", "sh", "toolexec")
 	writeProc(t, proc, 50, 1, "example.com/web", "sh", "toolexec")
-	want := parentCommand{args: []string{"go.real", "build", "-ldflags", "-s -w", "."}, dir: "/app"}
+	want := Parent{Args: []string{"go.real", "build", "-ldflags", "-s -w", "."}, Dir: "/app"}
 	for _, pid := range []int{20, 30, 40} {
-		if got, err := findParent(proc, pid, "example.com/web"); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := FindParent(proc, pid, "example.com/web", ""); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("from process %d: %+v, %v, want %+v", pid, got, err, want)
 		}
 	}
 	for pid, want := range map[int]string{50: "no go command is above the step", 60: "reading the go command's flags"} {
-		if _, err := findParent(proc, pid, "example.com/web"); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := FindParent(proc, pid, "example.com/web", ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("from process %d: error %v, want %q", pid, err, want)
 		}
 	}

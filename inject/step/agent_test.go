@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
 // compileFmt returns an archive of package fmt and the build ID that the go
@@ -75,20 +77,20 @@ func TestAgentGcflags(t *testing.T) {
 		"-race=true|-gcflags=-N":             "-gcflags=hmetrics.injected/...=-dwarf=false '-trimpath=/a stage/shaded=>hmetrics.injected'",
 		"-gcflags=all=-N -l|-gcflags=net=-l": "-gcflags=hmetrics.injected/...=-N -l -dwarf=false '-trimpath=/a stage/shaded=>hmetrics.injected'",
 	} {
-		if got := agentGcflags(buildFlags{archive: strings.Split(flags, "|")}, "/a stage/shaded"); got != want {
+		if got := agentGcflags(gocmd.Flags{Archive: strings.Split(flags, "|")}, "/a stage/shaded"); got != want {
 			t.Errorf("%s: %s, want %s", flags, got, want)
 		}
 	}
 }
 
-func TestWithChain(t *testing.T) {
-	for chain, want := range map[string]string{
+func TestWithUserToolexec(t *testing.T) {
+	for user, want := range map[string]string{
 		"":        "-mod=readonly",
 		"/x/mine": "-mod=readonly -toolexec=/x/mine -toolexec=/b/bin/toolexec",
 		"env A=1": "-mod=readonly '-toolexec=env A=1' -toolexec=/b/bin/toolexec",
 	} {
-		if got := withChain(chain, "/b/bin/toolexec -ours"); got != want {
-			t.Errorf("%s: %s, want %s", chain, got, want)
+		if got := withUserToolexec(user, "/b/bin/toolexec -ours"); got != want {
+			t.Errorf("%s: %s, want %s", user, got, want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 type importConfig struct {
 	lines    []string
 	archives map[string]string // by import path
+	ownHook  bool              // the app has a package with the hook's import path
 }
 
 func parseImportConfig(data string) importConfig {
@@ -60,7 +61,10 @@ func (c *importConfig) describe(modules, settings []string) {
 		}
 		deps, build := info[:at], info[at:]
 		for _, m := range modules {
-			deps += "dep\t" + m + "\n"
+			// The app may require the same module in the same version.
+			if dep := "dep\t" + m + "\n"; !strings.Contains(deps, "\n"+dep) {
+				deps += dep
+			}
 		}
 		for _, s := range settings {
 			build += "build\t" + s + "\n"

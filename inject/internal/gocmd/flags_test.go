@@ -1,12 +1,18 @@
-package main
+package gocmd
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 )
 
-func TestReadBuildFlags(t *testing.T) {
+func TestReadFlags(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "web.go")
+	if err := os.Mkdir(directory, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		args    string // command line, split at "|"
 		goflags string
@@ -30,21 +36,24 @@ func TestReadBuildFlags(t *testing.T) {
 		{args: "go|test|-run|X|-asan|.", archive: "-asan=true"},
 		{args: "go|tool|stringer|-race"},
 		{args: "go|build|-C|dir|-race|.", archive: "-race=true"},
+		{args: "go|build|./web|-coverpkg=./...,net/http|-race"},
+		{args: "go|vet|-race|.|-msan", archive: "-race=true"},
+		{args: "go|build|" + directory + "|other.go"},
 		{args: "go|build|-gcflags=all=-N|-gcflags=net/http=-l|.", goflags: "-gcflags=all=-B", archive: "-gcflags=all=-B -gcflags=all=-N -gcflags=net/http=-l"},
 		{args: "go|build|-pgo|p.pgo|.", pgo: "/app/p.pgo"},
 		{args: "go|build|-pgo=auto|.", pgo: "auto"},
 	}
 	for _, test := range tests {
-		f, err := readBuildFlags(strings.Split(test.args, "|"), test.goflags, "/app")
+		f, err := ReadFlags(strings.Split(test.args, "|"), test.goflags, "/app")
 		if err != nil {
 			t.Errorf("%s: %v", test.args, err)
 			continue
 		}
 		for _, check := range []struct{ what, got, want string }{
-			{"archive flags", strings.Join(f.archive, " "), test.archive},
-			{"module flags", strings.Join(f.used(choosesModules), " "), test.module},
-			{"files", strings.Join(f.files, " "), test.files},
-			{"profile", f.last("pgo"), test.pgo},
+			{"archive flags", strings.Join(f.Archive, " "), test.archive},
+			{"module flags", strings.Join(f.Modules(), " "), test.module},
+			{"files", strings.Join(f.Files, " "), test.files},
+			{"profile", f.Last("pgo"), test.pgo},
 		} {
 			if check.got != check.want {
 				t.Errorf("%s with GOFLAGS=%s: %s: %q, want %q", test.args, test.goflags, check.what, check.got, check.want)
@@ -53,8 +62,8 @@ func TestReadBuildFlags(t *testing.T) {
 	}
 }
 
-func TestReadBuildFlagsNamesABrokenGOFLAGS(t *testing.T) {
-	_, err := readBuildFlags([]string{"go", "build"}, "'-tags=a", "/app")
+func TestReadFlagsNamesABrokenGOFLAGS(t *testing.T) {
+	_, err := ReadFlags([]string{"go", "build"}, "'-tags=a", "/app")
 	if err == nil || !strings.Contains(err.Error(), "GOFLAGS='-tags=a: no closing '") {
 		t.Errorf("error %v does not name GOFLAGS and what is missing", err)
 	}
@@ -73,23 +82,23 @@ func TestSplitQuoted(t *testing.T) {
 		{`''-a`, []string{"", "-a"}},
 	}
 	for _, test := range tests {
-		got, err := splitQuoted(test.in)
+		got, err := SplitQuoted(test.in)
 		if err != nil || !reflect.DeepEqual(got, test.want) {
-			t.Errorf("splitQuoted(%q) = %q, %v, want %q", test.in, got, err, test.want)
+			t.Errorf("SplitQuoted(%q) = %q, %v, want %q", test.in, got, err, test.want)
 		}
 	}
 }
 
-func FuzzReadBuildFlags(f *testing.F) {
+func FuzzReadFlags(f *testing.F) {
 	f.Add("go\x00build\x00-tags\x00a", "-trimpath '-x=y z'")
 	f.Add("go", "\"")
 	f.Fuzz(func(t *testing.T, cmdline, goflags string) {
-		flags, err := readBuildFlags(strings.Split(cmdline, "\x00"), goflags, "/app")
+		read, err := ReadFlags(strings.Split(cmdline, "\x00"), goflags, "/app")
 		if err != nil {
 			return
 		}
-		for _, flag := range append(flags.archive, flags.used(choosesModules)...) {
-			if name, _, hasValue, ok := cutFlag(flag); !ok || !hasValue || goFlags[name]&(changesArchives|choosesModules) == 0 {
+		for _, flag := range append(read.Archive, read.Modules()...) {
+			if name, _, hasValue, ok := CutFlag(flag); !ok || !hasValue || flags[name]&(changesArchives|choosesModules) == 0 {
 				t.Errorf("%q is not a flag to mirror", flag)
 			}
 		}
@@ -102,7 +111,7 @@ func FuzzSplitQuoted(f *testing.F) {
 	f.Add("-trimpath\x00-ldflags=-X a=b c\x00-tags='", " \t")
 	f.Add("\"", "\n")
 	f.Fuzz(func(t *testing.T, joined, space string) {
-		splitQuoted(joined)
+		SplitQuoted(joined)
 		if space == "" || strings.Trim(space, " \t\n\r") != "" {
 			t.Skip()
 		}
@@ -122,7 +131,7 @@ func FuzzSplitQuoted(f *testing.F) {
 			}
 			words, quoted = append(words, word), append(quoted, quote+word+quote)
 		}
-		got, err := splitQuoted(space + strings.Join(quoted, space))
+		got, err := SplitQuoted(space + strings.Join(quoted, space))
 		if err != nil || !reflect.DeepEqual(got, words) {
 			t.Errorf("%q becomes %q (%v)", words, got, err)
 		}

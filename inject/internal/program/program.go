@@ -1,0 +1,289 @@
+// Package program answers which of a build's programs are to have the agent: which
+// belong to the app, which are eligible, and what else in them reports.
+package program
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+)
+
+// A Program is a main package that is, or is being, linked.
+type Program struct {
+	Path     string // its import path, or CommandLineArguments
+	Module   string // path of its module, "" if it has none
+	Relative string // its directory from the module's root, as ./cmd/web
+	Own      bool   // the app's: of a main module
+}
+
+// CommandLineArguments is the path of a program that was built from a list of
+// files.
+const CommandLineArguments = "command-line-arguments"
+
+// Of returns the program that a binary's build information describes:
+// setBuildInfo in cmd/go/internal/load tells what stands there. vendored says
+// that the app's dependencies come from a vendor directory.
+//
+// Only the modules that a build was started in are the app's own. Their versions
+// are unknown or come from the repository; that of a dependency comes with a
+// hash, except out of a vendor directory, and then there is nothing of the
+// repository. One that is replaced by a directory counts as the app's.
+func Of(info *debug.BuildInfo, vendored bool) Program {
+	p := Program{Path: info.Path, Module: info.Main.Path, Relative: "."}
+	if p.Path != p.Module {
+		p.Relative = "./" + strings.TrimPrefix(p.Path, p.Module+"/")
+	}
+	main := info.Main
+	switch {
+	case p.Path == CommandLineArguments:
+		p.Own = true
+	case p.Module == "": // GOPATH, or one of Go's own
+		p.Own = !strings.HasPrefix(p.Path, "cmd/") && !strings.Contains("/"+p.Path, "/vendor/")
+	case main.Replace != nil:
+		p.Own = !vendored && (main.Replace.Version == "" || main.Replace.Version == "(devel)")
+	default:
+		p.Own = main.Sum == "" && (main.Version == "" || main.Version == "(devel)" || Setting(info, "vcs") != "")
+	}
+	return p
+}
+
+// In returns the program in a directory, by the go.mod above it.
+func In(dir string) Program {
+	p := Program{Path: CommandLineArguments, Relative: ".", Own: true}
+	for _, root := range parents(dir) {
+		if b, err := os.ReadFile(filepath.Join(root, "go.mod")); err == nil {
+			p.Module = ModulePath(string(b))
+			if rel := filepath.ToSlash(strings.TrimPrefix(dir, root)); rel != "" {
+				p.Relative = "." + rel
+			}
+			p.Path = path.Join(p.Module, p.Relative)
+			break
+		}
+	}
+	return p
+}
+
+// An Ineligible program does not get the agent, for a reason that is no failure.
+type Ineligible string
+
+func (i Ineligible) Error() string { return string(i) }
+
+// Eligible returns the reason for which a program of the app, built for an
+// operating system in a -buildmode, does not get the agent, or nil.
+func (p Program) Eligible(goos, buildmode string, patterns []string) error {
+	switch {
+	case goos != "linux":
+		return Ineligible("GOOS is " + goos)
+	case buildmode != "" && buildmode != "exe" && buildmode != "pie":
+		return Ineligible("-buildmode is " + buildmode)
+	case !p.selected(patterns):
+		return Ineligible("HMETRICS_PACKAGES does not select it")
+	}
+	return nil
+}
+
+// selected reports whether one of the patterns of HMETRICS_PACKAGES matches the
+// program: import paths, or directories from the module's root that begin with a
+// dot, both with "..." for any string (go help packages). No pattern selects
+// every program.
+func (p Program) selected(patterns []string) bool {
+	for _, pattern := range patterns {
+		name := p.Path
+		if strings.HasPrefix(pattern, ".") {
+			name = p.Relative
+		}
+		if matches(strings.TrimSuffix(pattern, "/"), name) {
+			return true
+		}
+	}
+	return len(patterns) == 0
+}
+
+// matches reports whether a pattern matches all of a name. "x/..." matches x too.
+func matches(pattern, name string) bool {
+	const wildcard = "..."
+	if strings.HasSuffix(pattern, "/"+wildcard) && matches(strings.TrimSuffix(pattern, "/"+wildcard), name) {
+		return true
+	}
+	parts := strings.Split(pattern, wildcard)
+	last := len(parts) - 1
+	if last == 0 {
+		return pattern == name
+	}
+	if !strings.HasPrefix(name, parts[0]) {
+		return false
+	}
+	name = name[len(parts[0]):]
+	// The first place that fits leaves most to the parts after it.
+	for _, part := range parts[1:last] {
+		i := strings.Index(name, part)
+		if i < 0 {
+			return false
+		}
+		name = name[i+len(part):]
+	}
+	return strings.HasSuffix(name, parts[last])
+}
+
+// Unmatched returns an error that names those of the patterns of HMETRICS_PACKAGES
+// that match no program of the app's modules, or nil.
+func Unmatched(patterns, modules []string) error {
+	if len(patterns) == 0 {
+		return nil
+	}
+	left := append([]string{}, patterns...)
+	visit := func(name string) {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || !isMain(name) {
+			return
+		}
+		p := In(filepath.Dir(name))
+		for i := len(left) - 1; i >= 0; i-- {
+			if p.selected(left[i : i+1]) {
+				left = append(left[:i], left[i+1:]...)
+			}
+		}
+	}
+	for _, dir := range modules {
+		Walk(dir, visit)
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return errors.New("HMETRICS_PACKAGES: no program of the app matches " + strings.Join(left, " "))
+}
+
+// Walk calls visit for every file in the tree of a module that the go command
+// may look at (go help packages).
+func Walk(dir string, visit func(name string)) {
+	filepath.Walk(dir, func(name string, info os.FileInfo, err error) error {
+		base := filepath.Base(name)
+		switch {
+		case err != nil:
+			return nil
+		case info.Mode().IsRegular():
+			visit(name)
+		case info.IsDir() && name != dir && (base[0] == '.' || base[0] == '_' || base == "testdata" || base == "node_modules" ||
+			base == "vendor" && exists(filepath.Join(name, "modules.txt"))):
+			return filepath.SkipDir
+		}
+		return nil
+	})
+}
+
+// isMain reports whether the package clause of a Go file names package main. A
+// comment can fool it, and then a pattern that matches nothing goes unnoticed.
+func isMain(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if w := strings.Fields(lines.Text()); len(w) > 1 && w[0] == "package" {
+			return strings.HasPrefix(w[1], "main") && (len(w[1]) == 4 || w[1][4] == ';' || w[1][4] == '/')
+		}
+	}
+	return false
+}
+
+// MainModules returns the directories of the modules that a build in a directory works
+// in: those of its workspace, if it has one, or the one that the directory is in. gowork
+// is the environment variable GOWORK.
+func MainModules(dir, gowork string) (root string, modules []string) {
+	switch {
+	case gowork == "off":
+	case gowork != "":
+		return filepath.Dir(gowork), used(gowork)
+	default:
+		for _, d := range parents(dir) {
+			if name := filepath.Join(d, "go.work"); exists(name) {
+				return d, used(name)
+			}
+		}
+	}
+	for _, d := range parents(dir) {
+		if exists(filepath.Join(d, "go.mod")) {
+			return d, []string{d}
+		}
+	}
+	return dir, []string{dir}
+}
+
+// used returns the directories that a go.work uses.
+func used(gowork string) (modules []string) {
+	text, _ := os.ReadFile(gowork)
+	block := false
+	for _, line := range strings.Split(string(text), "\n") {
+		line, _, _ = strings.Cut(line, "//")
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 0:
+			continue
+		case block && f[0] == ")":
+			block = false
+			continue
+		case len(f) > 1 && f[0] == "use" && f[1] == "(":
+			block = true
+			continue
+		case len(f) > 1 && f[0] == "use":
+			f = f[1:]
+		case !block:
+			continue
+		}
+		if dir := strings.Trim(f[0], "\"`"); filepath.IsAbs(dir) {
+			modules = append(modules, dir)
+		} else {
+			modules = append(modules, filepath.Join(filepath.Dir(gowork), dir))
+		}
+	}
+	return modules
+}
+
+// IsVendored reports whether a build takes the app's dependencies from a vendor
+// directory: mod is its flag -mod, and root where its main modules are (go help
+// modules).
+func IsVendored(mod, root string) bool {
+	if mod != "" {
+		return mod == "vendor"
+	}
+	return exists(filepath.Join(root, "vendor", "modules.txt"))
+}
+
+// parents returns a directory and those above it, the root last.
+func parents(dir string) []string {
+	dirs := []string{dir}
+	for dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		dirs = append(dirs, dir)
+	}
+	return dirs
+}
+
+// ModulePath returns the path that a go.mod declares.
+func ModulePath(mod string) string {
+	for _, line := range strings.Split(mod, "\n") {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "module" {
+			return strings.Trim(f[1], "\"`")
+		}
+	}
+	return ""
+}
+
+// Setting returns a setting of the build information, or "".
+func Setting(info *debug.BuildInfo, key string) string {
+	for _, s := range info.Settings {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}

@@ -1,0 +1,49 @@
+package main
+
+import "strings"
+
+// value returns the value of a flag that stands as "-name value" or "-name=value".
+func value(args []string, name string) string {
+	for i, arg := range args {
+		if arg == name && i+1 < len(args) {
+			return args[i+1]
+		}
+		if strings.HasPrefix(arg, name+"=") {
+			return arg[len(name)+1:]
+		}
+	}
+	return ""
+}
+
+// replace returns args with another value for a flag that is there.
+func replace(args []string, name, value string) []string {
+	out := append([]string{}, args...)
+	for i, arg := range out {
+		switch {
+		case arg == name && i+1 < len(out):
+			out[i+1] = value
+			return out
+		case strings.HasPrefix(arg, name+"="):
+			out[i] = name + "=" + value
+			return out
+		}
+	}
+	return out
+}
+
+// uncached returns the arguments of a tool with another build ID than the go command
+// gave. The go command takes that for an ID that the user chose, and caches nothing
+// under it: the next build runs the step again (updateBuildID in
+// cmd/go/internal/work/buildid.go). An ID that the user did choose stays.
+func uncached(args []string) []string {
+	given := 0
+	for _, arg := range args {
+		if arg == "-buildid" || strings.HasPrefix(arg, "-buildid=") {
+			given++
+		}
+	}
+	if given != 1 {
+		return args
+	}
+	return replace(args, "-buildid", "uncached-"+value(args, "-buildid"))
+}

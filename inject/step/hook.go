@@ -1,0 +1,102 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
+)
+
+// The hook is the package that every main package is compiled with and calls. It
+// imports nothing, and what main calls is nil. In the link step another one takes its
+// place that imports the agent. To the linker both are the same package: it compares
+// the fingerprint of the export data that main was compiled with to the one that the
+// archive holds, and both hooks declare the same, so that the second may have the
+// fingerprint of the first. The order of the declarations counts as well: object files
+// refer to the hook's symbols by their index.
+//
+// main calls the hook from an init function of its last file: all init functions of the
+// program have run by then, and those of main too.
+const (
+	hookPath    = "hmetrics.injected/hook"
+	hookSources = "src/inject/step/hook"
+
+	noStart    = "func init() { Start = nil }\n"
+	agentStart = "func init() { Start = start.Reporting }\n"
+)
+
+// hook returns the archive of the hook that imports nothing. It is compiled once for a
+// compiler and its settings.
+func (s step) hook(shared bool) (archive string, err error) {
+	source, err := os.ReadFile(s.stage.Path(hookSources, "hook.go.txt"))
+	if err != nil {
+		return "", err
+	}
+	return s.compileHook(string(source), shared, "", nil)
+}
+
+// agentHook returns the archive of the hook that imports the agent, to take the place of
+// the hook in an archive.
+func (s step) agentHook(hook, start string) (archive string, err error) {
+	data, err := os.ReadFile(hook)
+	if err != nil {
+		return "", err
+	}
+	stub, err := objectFile(data)
+	if err != nil {
+		return "", fmt.Errorf("reading the hook: %w", err)
+	}
+	source, err := os.ReadFile(s.stage.Path(hookSources, "hook.go.txt"))
+	if err != nil {
+		return "", err
+	}
+	agent := strings.NewReplacer("package hook\n", "package hook\n\nimport \""+shadedStart+"\"\n", noStart, agentStart).Replace(string(source))
+	return s.compileHook(agent, stub.shared(), "packagefile "+shadedStart+"="+start+"\n", stub)
+}
+
+// compileHook returns the archive of a hook. Its fingerprint is that of the object, if
+// there is one.
+func (s step) compileHook(source string, shared bool, config string, fingerprint object) (archive string, err error) {
+	key := sha256.Sum256([]byte(fmt.Sprint(s.compilerKey(), source, shared, config, gocmd.ArchiveVariables(os.Environ()))))
+	dir := s.stage.Path("hooks", fmt.Sprintf("%x", key[:12]))
+	defer s.lock()()
+	if archive = filepath.Join(dir, "hook.a"); exists(archive) {
+		return archive, nil
+	}
+	if os.MkdirAll(dir, 0o777) != nil { // a stage that cannot be written
+		dir = filepath.Dir(value(s.args, "-importcfg"))
+	}
+	file, importcfg, archive := filepath.Join(dir, "hook.go"), filepath.Join(dir, "hook.cfg"), filepath.Join(dir, "hook.a")
+	if err := os.WriteFile(file, []byte(source), 0o666); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(importcfg, []byte(config), 0o666); err != nil {
+		return "", err
+	}
+	args := []string{"-o", archive + ".new", "-p", hookPath, "-trimpath", dir + "=>" + hookPath, "-importcfg", importcfg, "-pack"}
+	if shared {
+		args = append(args, "-shared")
+	}
+	if out, err := exec.Command(s.compiler(), append(args, file)...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("compiling the hook: %s", gocmd.Problem(string(out)+"\n"+err.Error()))
+	}
+	data, err := os.ReadFile(archive + ".new")
+	if err != nil {
+		return "", err
+	}
+	made, err := objectFile(data)
+	if err != nil {
+		return "", fmt.Errorf("reading the hook: %w", err)
+	}
+	if fingerprint != nil {
+		copy(made.fingerprint(), fingerprint.fingerprint())
+	}
+	if err := os.WriteFile(archive+".new", data, 0o666); err != nil {
+		return "", err
+	}
+	return archive, os.Rename(archive+".new", archive)
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/stage"
+)
+
+// link runs the link step of a program. Here all that decides is known: the program, its
+// packages, the flags it is built with, the settings. What keeps the agent out of a
+// program must not break the build: the program is linked without it, the reason is
+// said, and the next build tries again. Under HMETRICS_INJECT=require the step fails.
+func (s step) link() (err error) {
+	config := value(s.args, "-importcfg")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		return s.exec(s.args)
+	}
+	packages := parseImportConfig(string(text))
+	// Tests have no agent.
+	if packages.archives["testing/internal/testdeps"] != "" {
+		return s.exec(s.args)
+	}
+	path := importPath()
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.runWithoutAgent(path, fmt.Errorf("the injector panicked: %v", p))
+		}
+	}()
+	if packages.archives[hookPath] == "" {
+		hook, err := s.hook(isShared(s.args))
+		if err != nil {
+			return s.runWithoutAgent(path, err)
+		}
+		// The linker links no package that nothing imports, so the hook does no harm to a
+		// program that was compiled without it.
+		packages.set(hookPath, hook)
+		config += ".hmetrics"
+		if err := os.WriteFile(config, []byte(packages.String()), 0o666); err != nil {
+			return err
+		}
+		s.args = replace(s.args, "-importcfg", config)
+	} else {
+		packages.ownHook = true
+	}
+	info := packages.buildInfo()
+	flags, err := s.flags()
+	if err != nil {
+		return s.runWithoutAgent(path, err)
+	}
+	s.quiet = flags.Command == "run"
+	root, modules := program.MainModules(flags.Dir, os.Getenv("GOWORK"))
+	p := program.Of(info, program.IsVendored(flags.Last("mod"), root))
+	if !p.Own || value(s.args, "-buildmode") == "shared" {
+		return s.exec(s.args)
+	}
+	if p.Path == program.CommandLineArguments && len(flags.Files) > 0 {
+		p = program.In(filepath.Dir(gocmd.Absolute(flags.Files[0], flags.Dir)))
+	}
+	if err := s.eligible(p, modules); err != nil {
+		return s.runWithoutAgent(p.Path, err)
+	}
+	agent, err := s.addAgent(&packages, info, flags, p)
+	if err != nil {
+		return s.runWithoutAgent(p.Path, err)
+	}
+	return s.runWithAgent(p.Path, agent, packages)
+}
+
+// eligible returns why a program of the app is not to have the agent, or nil.
+func (s step) eligible(p program.Program, modules []string) error {
+	patterns, err := s.stage.Patterns()
+	if err != nil {
+		return err
+	}
+	if err := program.Unmatched(patterns, modules); err != nil && s.rebuild == "" {
+		if s.require {
+			return err
+		}
+		s.say("%v", err)
+	}
+	return p.Eligible(os.Getenv("GOOS"), value(s.args, "-buildmode"), patterns)
+}
+
+// addAgent adds the agent to the program's packages, in the place of the hook, and
+// returns what has been added.
+func (s step) addAgent(packages *importConfig, info *debug.BuildInfo, flags gocmd.Flags, p program.Program) (agent, error) {
+	if packages.ownHook {
+		return agent{}, errImportPathTaken(hookPath)
+	}
+	main, err := os.ReadFile(s.args[len(s.args)-1])
+	if err != nil {
+		return agent{}, err
+	}
+	if !bytes.Contains(main, []byte(hookPath)) {
+		if contains(s.args, "-linkshared") {
+			return agent{}, errors.New("-linkshared takes the standard library from a file that was built without it: build without -linkshared")
+		}
+		return agent{}, errors.New("its main package was compiled without the hook: build again, if need be with an empty build cache (go clean -cache)")
+	}
+	pgo := program.Setting(info, "-pgo")
+	if pgo != "" && !filepath.IsAbs(pgo) {
+		// Under -trimpath the build information holds the base name.
+		dir, err := s.packageDir(flags, p)
+		if err != nil {
+			return agent{}, err
+		}
+		if pgo = flags.Last("pgo"); pgo == "" || pgo == "auto" {
+			pgo = filepath.Join(dir, "default.pgo")
+		}
+	}
+	a, err := s.agent(flags, pgo, usesCgo(packages, flags), packages)
+	if err != nil {
+		return agent{}, err
+	}
+	hook, err := s.agentHook(packages.archives[hookPath], a.archives[shadedStart])
+	if err != nil {
+		return agent{}, err
+	}
+	packages.set(hookPath, hook)
+	for _, path := range sortedKeys(a.archives) {
+		if packages.archives[path] == "" {
+			packages.set(path, a.archives[path])
+		}
+	}
+	return a, nil
+}
+
+// usesCgo reports whether the agent's packages are to be those of a build with cgo. Of
+// them only net uses it, and is to do so only where the program's does: another program
+// may be meant for a place without C libraries. A program that opens plugins must have
+// net as they have it, and the sanitizers need cgo.
+func usesCgo(packages *importConfig, flags gocmd.Flags) bool {
+	has := func(path string) bool { return packages.archives[path] != "" }
+	return has("runtime/cgo") && (has("net") || has("plugin") || flags.Sanitizes())
+}
+
+// packageDir asks the go command for the directory of the program.
+func (s step) packageDir(flags gocmd.Flags, p program.Program) (string, error) {
+	if len(flags.Files) > 0 {
+		return filepath.Dir(gocmd.Absolute(flags.Files[0], flags.Dir)), nil
+	}
+	args := append([]string{"list", "-find", "-f", "{{.Dir}}"}, flags.Modules()...)
+	out, err := s.runGo(flags.Dir, []string{"GOFLAGS=-buildvcs=false"}, fetchTimeout, append(args, p.Path)...)
+	return strings.TrimSpace(out), err
+}
+
+// runWithAgent links the program with the agent. Should the linker refuse it, the program
+// is linked without: a Go release that this buildpack does not know may have its
+// reasons. If the linker refuses that too, the reason is the app's own.
+func (s step) runWithAgent(path string, a agent, packages importConfig) error {
+	settings := []string{program.InjectionSetting + "=" + s.stage.ID()}
+	var flags []string
+	off := ""
+	for _, d := range program.Destinations {
+		reporter := packages.first(d.Reporters)
+		if reporter != "" {
+			settings = append(settings, d.Setting+"="+reporter)
+			off += d.Quiet(reporter)
+		}
+		flags = append(flags, "-X="+shadedStart+"."+d.Variable+"="+reporter)
+	}
+	packages.describe(a.modules, settings)
+	config := value(s.args, "-importcfg") + ".agent"
+	if err := os.WriteFile(config, []byte(packages.String()), 0o666); err != nil {
+		return s.runWithoutAgent(path, err)
+	}
+	last := len(s.args) - 1
+	args := append(append(replace(s.args[:last], "-importcfg", config), flags...), s.args[last])
+	out, err := s.run(args)
+	if err == nil || isKilled(err) {
+		os.Stderr.Write(out)
+		if err == nil && !s.quiet {
+			s.say("agent %s linked into %s%s", a.version(), path, off)
+		}
+		return err
+	}
+	without, withoutErr := s.run(uncached(s.args))
+	os.Stderr.Write(without)
+	if withoutErr != nil {
+		return withoutErr
+	}
+	return s.report(path, fmt.Errorf("the linker refuses it: %s", gocmd.Problem(string(out)+"\n"+err.Error())))
+}
+
+// run runs the tool and returns what it prints.
+func (s step) run(args []string) ([]byte, error) {
+	command := s.command(args)
+	return exec.Command(command[0], command[1:]...).CombinedOutput()
+}
+
+// runWithoutAgent runs the step without the agent, after saying why. Tests, tools and
+// other programs that are not the app's own do not come here.
+func (s step) runWithoutAgent(path string, reason error) error {
+	if filepath.Base(s.tool) == "compile" { // the link step says so
+		return s.exec(uncached(s.args))
+	}
+	args := s.args
+	if _, ok := reason.(program.Ineligible); !ok {
+		args = uncached(args)
+	}
+	if err := s.report(path, reason); err != nil {
+		return err
+	}
+	return s.exec(args)
+}
+
+// report says for which reason a program is without the agent, and returns an error
+// if the step is to fail for it.
+func (s step) report(path string, reason error) error {
+	text := gocmd.Printable(reason.Error())
+	if s.rebuild != "" {
+		// The program that is being rebuilt stays what it was.
+		os.WriteFile(filepath.Join(s.rebuild, stage.ReasonFile), []byte(text), 0o666)
+		return errors.New(text)
+	}
+	if _, ok := reason.(program.Ineligible); !ok && s.require {
+		return fmt.Errorf("hmetrics: HMETRICS_INJECT is require, and the metrics agent cannot be linked into %s: %s", path, text)
+	}
+	s.say("the metrics agent is not linked into %s: %s", path, text)
+	return nil
+}
+
+// say prints a line in the output of the go command, unless that runs the program:
+// what go run prints may be written to a file.
+func (s step) say(format string, args ...interface{}) {
+	if !s.quiet {
+		fmt.Fprintln(os.Stderr, "hmetrics:", gocmd.Printable(fmt.Sprintf(format, args...)))
+	}
+}
