@@ -1,12 +1,12 @@
-// Command inject is for the programs of an app into which this buildpack links the
-// metrics agent:
+// Command inject links the metrics agent into programs, and tells of a program whether
+// it is there:
 //
-//	inject verify [-json] BINARY…
+//	inject go build ./...       runs the go command, with the agent
+//	inject env                  prints what has other tools' go commands do the same
+//	inject verify bin/web       tells whether the agent is in a program
 //
-// tells whether the agent is in a program. Its exit status is 0 only if every program is
-// going to report through the agent.
-//
-// Where this buildpack comes after the Go buildpack, bin/compile and bin/build call
+// The exit status is 2 if the command line is wrong. Where this buildpack comes after
+// the Go buildpack, bin/compile and bin/build call
 //
 //	inject rebuild WORK_DIR TOOLEXEC RESULT GO BIN_DIR APP_DIR ENV_DIR [CACHE_DIR]
 //
@@ -21,22 +21,24 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
+const usage = `usage: inject COMMAND [ARG…]
+
+	go ARG…                  run the go command, with the metrics agent
+	env                      print variables that have other tools do the same
+	verify [-json] BINARY…   tell whether the agent is in programs
+
+"inject COMMAND -h" tells more. Example: inject go build -o bin/web ./cmd/web
+`
+
 // A usageError is what is wrong with the command line.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-const errUsage = usageError("usage: inject verify [-json] BINARY…\n")
-
 func main() {
-	err := error(errUsage)
+	err := error(usageError(usage))
 	if len(os.Args) > 1 {
-		switch args := os.Args[2:]; os.Args[1] {
-		case "verify":
-			err = verify(args, os.Stdout)
-		case "rebuild":
-			err = rebuild(args)
-		}
+		err = run(os.Args[1], os.Args[2:])
 	}
 	switch err := err.(type) {
 	case nil:
@@ -49,6 +51,54 @@ func main() {
 		fmt.Fprintln(os.Stderr, gocmd.Problem(err.Error()))
 		os.Exit(1)
 	}
+}
+
+func run(command string, args []string) error {
+	switch command {
+	case "go":
+		return goCommand(args)
+	case "env":
+		return printEnvironment(args)
+	case "verify":
+		return verify(args, os.Stdout)
+	case "rebuild":
+		return rebuild(args)
+	case "-h", "--help", "help":
+		return printUsage(usage, true)
+	}
+	suggestion := ""
+	for _, known := range []string{"go", "env", "verify"} {
+		if len(command) < 10 && distance(command, known) <= 2 {
+			suggestion = fmt.Sprintf(" Did you mean inject %s?", known)
+		}
+	}
+	return usageError(fmt.Sprintf("inject: there is no command %q.%s\n%s", command, suggestion, usage))
+}
+
+// printUsage prints a usage if it was asked for, and returns it as an error if not.
+func printUsage(text string, asked bool) error {
+	if !asked {
+		return usageError(text)
+	}
+	fmt.Print(text)
+	return nil
+}
+
+// distance returns how many letters must be added, left out or changed to make b of a.
+func distance(a, b string) int {
+	if a == "" || b == "" {
+		return len(a) + len(b)
+	}
+	if a[0] == b[0] {
+		return distance(a[1:], b[1:])
+	}
+	least := distance(a[1:], b[1:])
+	for _, d := range []int{distance(a, b[1:]), distance(a[1:], b)} {
+		if d < least {
+			least = d
+		}
+	}
+	return least + 1
 }
 
 // An exitStatus ends the command without a message.

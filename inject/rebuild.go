@@ -56,7 +56,7 @@ const noProgram exitStatus = 3
 // error, and all stay what they were.
 func rebuild(args []string) error {
 	if len(args) < 7 || len(args) > 8 {
-		return errUsage
+		return usageError("usage: see go doc ./inject\n")
 	}
 	st, err := stage.Open(os.Getenv("HMETRICS_STAGE"))
 	if err != nil {

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
+)
+
+const goUsage = `usage: inject go ARG…
+
+Runs the go command with these arguments, and links the metrics agent into the
+programs that it builds:
+
+	inject go build -o bin/web ./cmd/web
+
+The exit status is the go command's. HMETRICS_INJECT and HMETRICS_PACKAGES are
+settings, as for the buildpack. If the agent cannot be linked, inject go says why
+and runs the go command without it; under HMETRICS_INJECT=require it ends with
+status 1 instead.
+`
+
+const envUsage = `usage: inject env
+
+Prints shell commands that have each go command started later link the metrics
+agent, for tools that start it themselves:
+
+	eval "$(inject env)" && goreleaser build
+`
+
+// goCommand runs the go command with the agent.
+func goCommand(args []string) error {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
+		return printUsage(goUsage, len(args) > 0)
+	}
+	for i, arg := range args {
+		if name, _, _, ok := gocmd.CutFlag(arg); i > 0 && ok && name == "toolexec" {
+			return usageError("inject go: -toolexec on the command line takes the place of the injector: set GOFLAGS=-toolexec=COMMAND instead, which runs beside it\n")
+		}
+	}
+	command, err := exec.LookPath("go")
+	if err != nil {
+		return errors.New("inject go: there is no go command on PATH: install Go from https://go.dev/dl/")
+	}
+	env := os.Environ()
+	assignments, err := goEnvironment(command)
+	if err != nil && os.Getenv("HMETRICS_INJECT") == "require" {
+		return fmt.Errorf("inject go: HMETRICS_INJECT is require, and the metrics agent cannot be linked: %w", err)
+	} else if err != nil {
+		fmt.Fprintln(os.Stderr, "hmetrics: the metrics agent is not linked:", gocmd.Printable(err.Error()))
+	}
+	return replaceProcess(command, append([]string{"go"}, args...), gocmd.Setenv(env, assignments...))
+}
+
+// printEnvironment prints what goCommand sets, as shell commands.
+func printEnvironment(args []string) error {
+	if len(args) > 0 {
+		return printUsage(envUsage, args[0] == "-h" || args[0] == "--help")
+	}
+	command, err := exec.LookPath("go")
+	if err != nil {
+		return errors.New("inject env: there is no go command on PATH: install Go from https://go.dev/dl/")
+	}
+	assignments, err := goEnvironment(command)
+	if err != nil {
+		return fmt.Errorf("inject env: %w", err)
+	}
+	for _, a := range assignments {
+		name, value, _ := strings.Cut(a, "=")
+		fmt.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	return nil
+}
+
+// goEnvironment returns the variables with which a go command links the agent, none if
+// HMETRICS_INJECT is off.
+func goEnvironment(command string) ([]string, error) {
+	if os.Getenv("HMETRICS_INJECT") == "off" {
+		return nil, nil
+	}
+	stage, err := stageSources(command)
+	if err != nil {
+		return nil, err
+	}
+	goflags := os.Getenv("GOFLAGS")
+	if goflags == "" { // then the go command takes it from its configuration file
+		out, err := exec.Command(command, "env", "GOFLAGS").Output()
+		if err != nil {
+			return nil, fmt.Errorf("reading GOFLAGS: go env: %w", err)
+		}
+		goflags = strings.TrimSpace(string(out))
+	}
+	toolexec := "-toolexec=" + filepath.Join(stage, "src", "bin", "toolexec")
+	return []string{"GOFLAGS=" + strings.TrimSpace(withoutBuildpack(goflags)+" "+toolexec), "HMETRICS_STAGE=" + stage}, nil
+}
+
+// stageSources stages this command's own module in the user's cache directory, by
+// bin/stage, and returns the stage. That of a released version is made once.
+func stageSources(command string) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no cache directory: %w: set HOME or XDG_CACHE_HOME", err)
+	}
+	stages := filepath.Join(cache, "heroku-buildpack-go-metrics", "stages")
+	if strings.ContainsAny(stages, " \t\r\n'\"") {
+		return "", fmt.Errorf("the go command cannot take -toolexec with a space or a quote in its path: %s: set XDG_CACHE_HOME to another directory", stages)
+	}
+	packages := os.Getenv("HMETRICS_PACKAGES")
+	version := ""
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Sum != "" {
+		version = info.Main.Version
+	}
+	known := filepath.Join(stages, "versions", version+" "+strings.NewReplacer("/", ":", "\x00", "").Replace(packages))
+	if stage, err := os.ReadFile(known); version != "" && err == nil && exists(filepath.Join(string(stage), "hook")) {
+		return string(stage), nil
+	}
+	root, err := moduleRoot(command, version)
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("bash", filepath.Join(root, "bin", "stage"), stages, packages).Output()
+	stage := strings.TrimSpace(string(out))
+	if err != nil && stage == "" {
+		return "", fmt.Errorf("staging the agent: %w", err)
+	} else if err != nil {
+		return "", errors.New(stage)
+	}
+	if version != "" {
+		os.MkdirAll(filepath.Dir(known), 0o777)
+		os.WriteFile(known, []byte(stage), 0o666) // without it, the next run stages again
+	}
+	return stage, nil
+}
+
+// moduleRoot returns the directory of this command's module: where it was compiled, or
+// the module cache.
+func moduleRoot(command, version string) (string, error) {
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Dir(filepath.Dir(file))
+	if !exists(filepath.Join(root, "bin", "stage")) && version != "" {
+		out, err := exec.Command(command, "mod", "download", "-json", program.Module+"@"+version).Output()
+		var module struct{ Dir, Error string }
+		if json.Unmarshal(out, &module) != nil || module.Dir == "" {
+			return "", fmt.Errorf("fetching %s@%s: %v %s: check GOPROXY and the network", program.Module, version, err, module.Error)
+		}
+		root = module.Dir
+	}
+	for _, name := range []string{"bin/stage", "go.mod"} {
+		if !exists(filepath.Join(root, filepath.FromSlash(name))) {
+			return "", fmt.Errorf("there is no %s in %s: install this command by go install %s/inject@latest", name, root, program.Module)
+		}
+	}
+	return root, nil
+}
