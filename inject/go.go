@@ -50,14 +50,17 @@ func goCommand(args []string) error {
 	if err != nil {
 		return errors.New("inject go: there is no go command on PATH: install Go from https://go.dev/dl/")
 	}
-	env := os.Environ()
 	assignments, err := goEnvironment(command)
 	if err != nil && os.Getenv("HMETRICS_INJECT") == "require" {
 		return fmt.Errorf("inject go: HMETRICS_INJECT is require, and the metrics agent cannot be linked: %w", err)
 	} else if err != nil {
 		fmt.Fprintln(os.Stderr, "hmetrics: the metrics agent is not linked:", gocmd.Printable(err.Error()))
 	}
-	return replaceProcess(command, append([]string{"go"}, args...), gocmd.Setenv(env, assignments...))
+	for _, a := range assignments {
+		name, value, _ := strings.Cut(a, "=")
+		os.Setenv(name, value)
+	}
+	return replaceProcess(command, append([]string{"go"}, args...), os.Environ())
 }
 
 // printEnvironment prints what goCommand sets, as shell commands.
