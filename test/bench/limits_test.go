@@ -7,10 +7,8 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,7 +33,6 @@ func TestLimits(t *testing.T) {
 		count func(ctx context.Context, t *testing.T, w *workspace) map[string]float64
 	}{
 		{"instructions", false, countInstructions},
-		{"processes", true, countProcesses},
 		{"bytes", true, countBytes},
 		{"allocations", true, countAllocations},
 	} {
@@ -102,44 +99,6 @@ func countInstructions(_ context.Context, t *testing.T, w *workspace) map[string
 	ours := "-toolexec=" + long("bin/toolexec")
 	return map[string]float64{"step": more(ours), "chain": more("-toolexec=" + long("not-there/wrapper") + " " + ours)}
 }
-
-// countProcesses counts the processes that a build starts, more than without the
-// buildpack, and those that a step starts that is not ours.
-func countProcesses(ctx context.Context, t *testing.T, w *workspace) map[string]float64 {
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("strace is not installed: apt-get install strace")
-	}
-	seen := map[string]float64{}
-	dir, app := w.dir("processes"), w.generate(ctx, workerApp)
-	log := filepath.Join(dir, "log")
-	strace := []string{"strace", "-f", "-qq", "-o", log, "-e", "signal=none", "-e", "trace=fork,vfork,clone,clone3"}
-	started := func() (n float64) {
-		for _, line := range processLine.FindAllString(string(try.E1(os.ReadFile(log))), -1) {
-			if !strings.Contains(line, "CLONE_THREAD") {
-				n++
-			}
-		}
-		return n
-	}
-	for side, sign := range map[string]float64{plain: -1, buildpack: 1} {
-		b := w.newBuilder(ctx, side, app, dir)
-		b.command = slices.Insert(b.command, 2, "-p=1")
-		for _, build := range []string{"cold", "nochange", "edit"} {
-			if build == "edit" {
-				edit(app, 1)
-			}
-			w.install(ctx, b, strace...)
-			seen[build] += sign * started()
-		}
-		edit(app, 0)
-	}
-	env, step := w.step(ctx)
-	w.run(ctx, dir, env, slices.Concat(strace, step)...)
-	seen["step"] = started()
-	return seen
-}
-
-var processLine = regexp.MustCompile(`(?m)^\d+ +(?:v?fork|clone3?)\(.*$`)
 
 func countBytes(ctx context.Context, _ *testing.T, w *workspace) map[string]float64 {
 	return map[string]float64{"worker": w.growth(ctx, workerApp, buildpack), "web": w.growth(ctx, serveApp, buildpack)}

@@ -5,7 +5,9 @@ package machine
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,32 +16,18 @@ import (
 	"syscall"
 )
 
-// Checkout returns the root of the buildpack's checkout: of the one that this package
-// was compiled in, or of the one that is around the working directory.
+// Checkout returns the root of the buildpack's checkout: of the one that this package was
+// compiled in or, if that was with -trimpath, of the one around the working directory.
 func Checkout() (string, error) {
-	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
-		if dir := filepath.Join(file, "..", "..", ".."); isCheckout(dir) {
+	_, file, _, _ := runtime.Caller(0)
+	dir, err := filepath.Abs(file)
+	for err == nil && dir != "/" {
+		dir = filepath.Dir(dir)
+		if _, err := os.Stat(filepath.Join(dir, "bin", "toolexec")); err == nil {
 			return dir, nil
 		}
 	}
-	// Built with -trimpath.
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		if isCheckout(dir) {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("the buildpack's checkout is neither %s nor above it: run this there", wd)
-		}
-	}
-}
-
-func isCheckout(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "bin", "toolexec"))
-	return err == nil
+	return "", fmt.Errorf("%s is not in the buildpack's checkout: run this there", file)
 }
 
 // CopyBuildpack copies what a platform has of the checkout root to dir. It opens files
@@ -52,10 +40,7 @@ func CopyBuildpack(dir, root string) error {
 	}
 	for _, name := range []string{"go.mod", "go.sum", "buildpack.toml"} {
 		content, err := os.ReadFile(root + "/" + name)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), content, 0o666)
-		}
-		if err != nil {
+		if err := errors.Join(err, os.WriteFile(filepath.Join(dir, name), content, 0o666)); err != nil {
 			return fmt.Errorf("copying the buildpack: %w", err)
 		}
 	}
@@ -142,4 +127,17 @@ func Environ(ctx context.Context, settings ...string) (environ, values []string,
 		}
 	}
 	return environ, values[:len(settings)], nil
+}
+
+// ParseFlags has fs parse args. If they ask for help, it writes help and the flags
+// to out and returns flag.ErrHelp. It prints no other error: that is the caller's.
+func ParseFlags(fs *flag.FlagSet, args []string, out io.Writer, help string) error {
+	fs.SetOutput(io.Discard)
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(out, "%s\n\nFlags:\n", help)
+		fs.SetOutput(out)
+		fs.PrintDefaults()
+	}
+	return err
 }
