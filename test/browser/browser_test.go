@@ -90,7 +90,7 @@ func TestPage(t *testing.T) {
 
 	// Without scripts, the same page shows the latest state and its buttons work.
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	b.do(chromedp.Navigate(p.URL()), chromedp.WaitVisible(chromedp.CSS("#p0-rows td")))
+	b.do(chromedp.Navigate(p.URL()), chromedp.WaitVisible(chromedp.CSS("#p0-rows pre")))
 	b.press("503")
 	b.shoot("without-scripts", "main", 1280)
 }

@@ -115,8 +115,8 @@ const faint = `(() => {
 		.filter(([e, front, back, least]) => Math.max(front, back) < least * Math.min(front, back)).map(([e]) => e.parentElement.textContent);
 })()`
 
-// wide is what sticks out and cannot be scrolled.
-const wide = `[...document.querySelectorAll(".bar *, section :not(.scroll *)")].filter((e) => e.checkVisibility() &&
+// wide is what sticks out.
+const wide = `[...document.querySelectorAll(".bar *, section *")].filter((e) => e.checkVisibility() &&
 	e.getBoundingClientRect().right > e.closest(".bar, section").getBoundingClientRect().right).map((e) => e.outerHTML.slice(0, 100))`
 
 // shoot makes screenshots of the page from its top to the end of an element, in a

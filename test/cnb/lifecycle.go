@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 
@@ -154,20 +155,7 @@ func (p Platform) prepare(order []string) error {
 	return os.WriteFile(p.Path("order.toml"), []byte(text), 0o666)
 }
 
-// removeAll removes a directory in which the go command has write-protected
-// modules.
+// removeAll removes a directory in which the go command has write-protected modules.
 func removeAll(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err == nil && e.IsDir() {
-			err = os.Chmod(path, 0o777)
-		}
-		if os.IsNotExist(err) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return os.RemoveAll(dir)
+	return exec.Command("sh", "-c", `[ ! -e "$0" ] || { chmod -R u+w "$0" && rm -r "$0"; }`, dir).Run()
 }

@@ -2,7 +2,6 @@ package cnb
 
 import (
 	"bytes"
-	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -13,11 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // TestScripts runs the scenarios here. In their directories are those of a build
@@ -58,7 +54,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, "goroot"), []byte(goroot), 0o666)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"build": cmdBuild, "config": cmdConfig, "detect": cmdDetect, "reports": cmdReports,
+			"build": cmdBuild, "config": cmdConfig, "detect": cmdDetect, "linked": cmdLinked,
 		},
 	})
 }
@@ -120,42 +116,12 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(file, []byte(args[1]), 0o666))
 }
 
-// reports PROGRAM... runs programs that must have the agent until each has sent a report.
-// With "!" they must not have it.
-func cmdReports(ts *testscript.TestScript, neg bool, args []string) {
+// linked PROGRAM... looks for the agent in programs.
+func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
-		program := ts.MkAbs(filepath.Join("layers", "heroku_go", "go_target", "bin", name))
+		program := filepath.Join("layers", "heroku_go", "go_target", "bin", name)
 		if has := strings.Contains(ts.ReadFile(program), "hmetrics.injected/agent/onload"); has == neg {
 			ts.Fatalf("%s has the agent: %t", name, has)
 		}
-		if !neg {
-			ts.Check(report(program))
-		}
 	}
-}
-
-// report runs a program until it has sent a report.
-func report(program string) error {
-	srv, err := endpoint.Start(endpoint.Options{})
-	if err != nil {
-		return err
-	}
-	defer srv.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	dyno := exec.CommandContext(ctx, program)
-	dyno.Env = []string{"PORT=0", "DYNO=web.1", "HEROKU_METRICS_URL=" + srv.URL("web"), "HMETRICS_INTERVAL=1s"}
-	var out bytes.Buffer
-	dyno.Stdout, dyno.Stderr = &out, &out
-	if err := dyno.Start(); err != nil {
-		return err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- dyno.Wait(); cancel() }()
-	_, err = srv.Wait(ctx, 1)
-	dyno.Process.Kill()
-	if exit := <-ended; err != nil || len(srv.Rejected()) > 0 {
-		return fmt.Errorf("waiting for a report from %s: %w (%v); refused: %v\n%s", program, err, exit, srv.Rejected(), &out)
-	}
-	return nil
 }

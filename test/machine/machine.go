@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -102,15 +104,21 @@ func GOROOT(ctx context.Context, release string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// reach are the go command's settings, and proxies the variables, that say how this
+// machine reaches Go modules.
+var (
+	reach = []string{"GOAUTH", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPRIVATE", "GOPROXY", "GOSUMDB", "GOVCS"}
+	proxy = regexp.MustCompile(`(?i)^((HTTP|HTTPS|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR))=`)
+)
+
 // Environ returns the environment of a build with the local Go, without HOME and
 // TMPDIR, and the values of GOROOT and of the go command's settings that are asked
-// for. Of the user's environment it has only what says how this machine reaches Go
-// modules.
+// for. Of the user's environment and settings it has only what says how this machine
+// reaches Go modules, GOMODCACHE for what the user has downloaded.
 func Environ(ctx context.Context, settings ...string) (environ, values []string, err error) {
-	reach := []string{"GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE"}
 	settings = append([]string{"GOROOT"}, settings...)
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"env"}, settings...), reach...)...)
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
+	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"env"}, settings, reach)...)
+	cmd.Env = append(os.Environ(), "GOFLAGS=")
 	cmd.Dir = os.TempDir()
 	out, err := cmd.Output()
 	if err != nil {
@@ -119,11 +127,13 @@ func Environ(ctx context.Context, settings ...string) (environ, values []string,
 	values = strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 	environ = []string{"PATH=" + Path(values[0]), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN=local"}
 	for i, name := range reach {
-		environ = append(environ, name+"="+values[len(settings)+i])
-	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		if value := os.Getenv(name); value != "" {
+		if value := values[len(settings)+i]; value != "" {
 			environ = append(environ, name+"="+value)
+		}
+	}
+	for _, v := range os.Environ() {
+		if proxy.MatchString(v) {
+			environ = append(environ, v)
 		}
 	}
 	return environ, values[:len(settings)], nil

@@ -26,8 +26,6 @@ func TestDelivery(t *testing.T) {
 		// An export is ahead of the next report.
 		"2e 0+ 2e 0+ 2e 0+":     "delivered 6, pending 0, lost 0; 3 accepted, 0 retried, 0 refused; 0 outages",
 		"2e 0+ 10e 0d 1+ 1+ 1+": "delivered 5, pending 0, lost 8; 4 accepted, 0 retried, 0 refused; 0 outages",
-
-		strings.Repeat("1- 1- 1+ ", 109): "delivered 327, pending 0, lost 0; 109 accepted, 218 retried, 0 refused; 100 outages, from 325 to 327, brought 3",
 	} {
 		var d Delivery
 		counted, reported, clock := 0.0, 0.0, int64(0)

@@ -51,8 +51,7 @@ func TestTry(t *testing.T) {
 		return fmt.Sprintf("%x", sha256.Sum256(archive))
 	}
 	before := digest()
-	environ, goroot := userEnviron(t, cache)
-	environ = append(environ, "TMPDIR="+tmp)
+	environ := append(userEnviron(t, cache), "TMPDIR="+tmp)
 
 	// Two runs do not build with one CACHE_DIR at the same time.
 	lock, err := machine.Lock(cache)
@@ -65,8 +64,7 @@ func TestTry(t *testing.T) {
 
 	commands := map[string]*command{}
 	for args := range scenarios {
-		list := strings.Split(strings.ReplaceAll(args, "GOROOT", goroot), "  ")
-		commands[args] = start(t, dir, environ, append([]string{"-interval", "1s", "-cache", cache}, list...)...)
+		commands[args] = start(t, dir, environ, append([]string{"-interval", "1s", "-cache", cache}, strings.Split(args, "  ")...)...)
 	}
 	for args, check := range scenarios {
 		t.Run(args, func(t *testing.T) {
@@ -85,7 +83,7 @@ func TestTry(t *testing.T) {
 // The scenarios, by arguments that are separated by two spaces.
 var scenarios = map[string]func(*command){
 	"-json  -config  HMETRICS_PACKAGES=./cmd/clock ./cmd/reports ./cmd/quits  shop": testProcesses,
-	"-goroot  GOROOT  -process  clock  -config  GO_INSTALL_PACKAGE_SPEC=./cmd/clock  -config  COLOUR=blue  " +
+	"-config  GO_INSTALL_PACKAGE_SPEC=./cmd/clock  -config  COLOUR=blue  " +
 		"-config  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=  shop  --  a b  port=$PORT": testClock,
 	"-for  2100ms  -config  GO_INSTALL_PACKAGE_SPEC=./cmd/deaf ./cmd/quits  -config  HMETRICS_PACKAGES=./cmd/quits  shop  --  get": ends(1, `
 		! try: warning: quits\.1 may lack a config var: set it with -config NAME=VALUE, or in the app's \.env
@@ -248,18 +246,18 @@ func (c *command) press(page, fault string) string {
 }
 
 // userEnviron returns the environment of a user who has settings that are not the
-// platform's, and the GOROOT, and lays out a CACHE_DIR that shares the user's build cache.
-func userEnviron(t *testing.T, cache string) (environ []string, goroot string) {
+// platform's, and lays out a CACHE_DIR that shares the user's build cache.
+func userEnviron(t *testing.T, cache string) []string {
 	environ, values, err := machine.Environ(t.Context(), "GOCACHE")
 	must(t, err)
-	goroot, gocache := values[0], values[1]
+	gocache := values[1]
 	home := t.TempDir()
 	must(t, os.MkdirAll(filepath.Join(home, ".config", "go"), 0o777))
 	must(t, os.WriteFile(filepath.Join(home, ".config", "go", "env"), []byte("GOOS=plan9\nGOPRIVATE=git.example\n"), 0o666))
-	must(t, (&herokugo.Build{Cache: cache}).InstallGo(goroot))
+	must(t, (&herokugo.Build{Cache: cache}).InstallGo(values[0]))
 	must(t, os.Symlink(gocache, filepath.Join(cache, ".heroku", "go", "go-build-cache")))
 	return append(environ, "HOME="+home, "GOENV=", "GOCACHE="+gocache, "GOFLAGS=-mod=mod -tags=users", "GOBIN=/nowhere",
-		"HMETRICS_VERBOSE=", "GREETING=from the user", "GIT_TERMINAL_PROMPT=0", "TERM=xterm"), goroot
+		"HMETRICS_VERBOSE=", "GREETING=from the user", "GIT_TERMINAL_PROMPT=0", "TERM=xterm")
 }
 
 // gone waits until a process runs no more. One that has lost its parent may stay a
