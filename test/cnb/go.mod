@@ -3,6 +3,7 @@ module github.com/hmetrics/heroku-buildpack-go-metrics/test/cnb
 go 1.25
 
 require (
+	github.com/dsnet/try v0.0.3
 	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/buildpacks/lifecycle v0.20.8
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0-00010101000000-000000000000

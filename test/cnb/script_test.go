@@ -3,7 +3,6 @@ package cnb
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -13,20 +12,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dsnet/try"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // TestScripts runs the scenarios here. In their directories are those of a build
-// container, with the buildpack as bin/package makes it, and the app test/apps/two.
+// container, with the buildpack as bin/package makes it.
 func TestScripts(t *testing.T) {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	env, err := exec.Command("go", "env", "GOROOT", "GOPROXY").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := try.E1(filepath.Abs("../.."))
+	env := try.E1(exec.Command("go", "env", "GOROOT", "GOPROXY").Output())
 	goroot, goproxy, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
 	packed, unpacked := filepath.Join(t.TempDir(), "package.tgz"), t.TempDir()
 	pack := exec.Command("sh", "-c", `../../bin/package "$0" && tar xzf "$0" -C "$1"`, packed, unpacked)
@@ -39,19 +33,14 @@ func TestScripts(t *testing.T) {
 	t.Setenv("PATH", "/usr/bin:/bin")
 	testscript.RunT(serial{t}, testscript.Params{
 		Dir: ".",
-		Setup: func(env *testscript.Env) error {
+		Setup: func(env *testscript.Env) (err error) {
+			defer try.Handle(&err)
 			p := Platform{Dir: env.WorkDir}
 			env.Defer(func() { removeAll(p.Path("layers")) }) // it has write-protected modules
 			env.Setenv("ROOT", root)
 			env.Setenv("GOROOT", goroot)
-			if _, err := p.Add(unpacked); err != nil {
-				return err
-			}
-			dir, err := p.Add("testdata/go")
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(filepath.Join(dir, "goroot"), []byte(goroot), 0o666)
+			p.Add(unpacked)
+			return os.WriteFile(filepath.Join(p.Add("testdata/go"), "goroot"), []byte(goroot), 0o666)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"build": cmdBuild, "config": cmdConfig, "detect": cmdDetect, "linked": cmdLinked,

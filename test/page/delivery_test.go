@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
@@ -31,9 +32,7 @@ func TestDelivery(t *testing.T) {
 		counted, reported, clock := 0.0, 0.0, int64(0)
 		for _, step := range strings.Fields(steps) {
 			n, what := 0, ' '
-			if _, err := fmt.Sscanf(step, "%d%c", &n, &what); err != nil {
-				t.Fatal(err)
-			}
+			try.E1(fmt.Sscanf(step, "%d%c", &n, &what))
 			counted += float64(n)
 			if what == 'e' {
 				d.Export(endpoint.Export{Values: map[string]float64{"go.memory.gc.cycles": counted}})

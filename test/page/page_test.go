@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dsnet/try"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
@@ -18,10 +19,7 @@ type browser struct {
 }
 
 func open(t *testing.T) *browser {
-	ln, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := try.E1(net.Listen("tcp", ":0"))
 	sw := &endpoint.Switch{}
 	p := Start(Options{
 		Listener: ln, Server: endpoint.New(endpoint.Options{Fault: sw.Fault, Keep: 1}), Switch: sw,

@@ -17,6 +17,7 @@ import (
 
 	herokux "github.com/heroku/x/hmetrics"
 
+	"github.com/dsnet/try"
 	agent "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
@@ -37,10 +38,7 @@ func stops() (n uint64) {
 // endpoint takes what heroku/x sends, and heroku/x the endpoint's answer.
 func TestReportsAreTheSame(t *testing.T) {
 	t.Setenv("HMETRICS_INTERVAL", "1s")
-	s, err := endpoint.Start(endpoint.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := try.E1(endpoint.Start(endpoint.Options{}))
 	defer s.Close()
 	live := make([][]byte, 100000)
 	for i := range live {
@@ -97,23 +95,15 @@ func TestReportsAreTheSame(t *testing.T) {
 // A program that uses heroku/x compiles against the agent with the import path changed
 // and nothing else.
 func TestOnlyTheImportPathChanges(t *testing.T) {
-	name, err := filepath.Abs("usage/main.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	name := try.E1(filepath.Abs("usage/main.go"))
+	source := try.E1(os.ReadFile(name))
 	dir := t.TempDir()
 	files := map[string]string{
 		"main.go":      strings.ReplaceAll(string(source), "github.com/heroku/x/hmetrics", "github.com/hmetrics/heroku-buildpack-go-metrics/agent"),
 		"overlay.json": fmt.Sprintf(`{"Replace": {%q: %q}}`, name, filepath.Join(dir, "main.go")),
 	}
 	for file, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		try.E(os.WriteFile(filepath.Join(dir, file), []byte(content), 0o666))
 	}
 	for _, overlay := range []string{"", filepath.Join(dir, "overlay.json")} {
 		cmd := exec.Command("go", "build", "-o", os.DevNull, "-overlay="+overlay, "./usage")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/dsnet/try"
 	"io"
 	"net/http"
 	"strings"
@@ -33,10 +34,7 @@ func TestServe(t *testing.T) {
 			post(t, to, "application/json", report, 200)
 		}
 		post(t, workerOTLP, "application/x-protobuf", "", 400)
-		resp, err := http.Get(page)
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := try.E1(http.Get(page))
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		_, facts, _ := strings.Cut(string(body), `id="p0-facts"`)
@@ -54,10 +52,7 @@ func TestServe(t *testing.T) {
 
 func post(t *testing.T, to, kind, document string, want int) {
 	t.Helper()
-	resp, err := http.Post(to, kind, strings.NewReader(document))
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := try.E1(http.Post(to, kind, strings.NewReader(document)))
 	if resp.Body.Close(); resp.StatusCode != want {
 		t.Errorf("it is answered %d, want %d", resp.StatusCode, want)
 	}

@@ -4,11 +4,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -19,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/otiai10/copy"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
@@ -27,30 +30,16 @@ import (
 
 // build takes a copy of the app in tmp through the buildpack and heroku/go, and finds
 // out which processes it has, and what will report in each.
-func (s *session) build(ctx context.Context, tmp string) error {
-	b, goroot, err := s.prepare(ctx, tmp)
-	if err != nil {
-		return err
-	}
-	lock, err := machine.Lock(b.Cache)
-	for waiting := false; errors.Is(err, machine.ErrLocked) && ctx.Err() == nil; waiting = true {
-		if !waiting {
-			s.say("waiting for another run that builds with %s", b.Cache)
-		}
-		time.Sleep(50 * time.Millisecond)
-		lock, err = machine.Lock(b.Cache)
-	}
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
+func (s *session) build(ctx context.Context, tmp string) (err error) {
+	defer try.Handle(&err)
+	b, goroot := s.prepare(ctx, tmp)
+	defer s.lock(ctx, b.Cache).Close()
 	log := &lineWriter{each: s.buildLog}
 	defer log.flush()
 	b.Stdout, b.Stderr = log, log
 	buildpack := filepath.Join(tmp, "buildpack")
-	if err := errors.Join(machine.CopyBuildpack(buildpack, s.buildpack), b.InstallGo(goroot)); err != nil {
-		return err
-	}
+	try.E(machine.CopyBuildpack(buildpack, s.buildpack))
+	try.E(b.InstallGo(goroot))
 	if err := b.Run(ctx, buildpack); err != nil {
 		return fmt.Errorf("the buildpack failed, its output is above: %w", err)
 	}
@@ -61,63 +50,57 @@ func (s *session) build(ctx context.Context, tmp string) error {
 		return fmt.Errorf("the app does not build, the output is above (as on Heroku, only what is in APP_DIR is there): %w", err)
 	}
 	var binaries []string
-	files, _ := filepath.Glob(filepath.Join(s.built, "bin", "*"))
-	for _, file := range files {
+	for _, file := range try.E1(filepath.Glob(filepath.Join(s.built, "bin", "*"))) {
 		if _, err := buildinfo.ReadFile(file); err == nil {
 			binaries = append(binaries, filepath.Base(file))
 		}
 	}
-	if s.processes, err = s.findProcesses(binaries); err != nil {
-		return err
-	}
+	s.processes = try.E1(s.findProcesses(binaries))
 	return s.inspect(ctx)
 }
 
+// lock waits for other runs that build with the cache.
+func (s *session) lock(ctx context.Context, cache string) io.Closer {
+	for waiting := false; ; waiting = true {
+		lock, err := machine.Lock(cache)
+		if !errors.Is(err, machine.ErrLocked) || ctx.Err() != nil {
+			return try.E1(lock, err)
+		}
+		if !waiting {
+			s.say("waiting for another run that builds with %s", cache)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // prepare copies the app to tmp, and lays out a build of the copy.
-func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, goroot string, err error) {
-	if s.app == "" {
-		s.app = filepath.Join(s.buildpack, "test", "apps", "plain")
-	}
+func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, goroot string) {
+	s.app = cmp.Or(s.app, filepath.Join(s.buildpack, "test", "apps", "plain"))
 	if _, err := os.Stat(filepath.Join(s.app, "go.mod")); err != nil {
-		return nil, "", usageError{fmt.Errorf("APP_DIR must be the root of a module, as on Heroku: %w "+
-			"(of a larger module, -config GO_INSTALL_PACKAGE_SPEC=./cmd/web builds one program)", err)}
+		try.E(usageError{fmt.Errorf("APP_DIR must be the root of a module, as on Heroku: %w "+
+			"(of a larger module, -config GO_INSTALL_PACKAGE_SPEC=./cmd/web builds one program)", err)})
 	}
-	if s.dotenv, err = readDotenv(filepath.Join(s.app, ".env")); err != nil {
-		return nil, "", err
-	}
-	if len(s.dotenv) > 0 {
+	if s.dotenv = try.E1(readDotenv(filepath.Join(s.app, ".env"))); len(s.dotenv) > 0 {
 		s.say("the app has %s from its .env, as with heroku local", plural(len(s.dotenv), "variable"))
 	}
 	s.built = filepath.Join(tmp, "app")
 	s.say("copying %s to %s", s.app, s.built)
-	if err := s.copyApp(); err != nil {
-		return nil, "", fmt.Errorf("copying the app: %w", err)
-	}
+	try.E(s.copyApp())
 	// The build writes into these, and a link in the copy may lead out of it.
 	for _, name := range []string{"bin", ".heroku", ".profile.d"} {
 		if to, err := os.Readlink(filepath.Join(s.built, name)); err == nil && !filepath.IsLocal(to) {
-			return nil, "", fmt.Errorf("%s in the app is a link to %s, outside the app, which is not there on Heroku: make it a directory", name, to)
+			try.E(fmt.Errorf("%s in the app is a link to %s, outside the app, which is not there on Heroku: make it a directory", name, to))
 		}
 	}
-
-	b = &herokugo.Build{App: s.built, Env: filepath.Join(tmp, "env")}
-	if b.Environ, goroot, err = s.buildEnviron(ctx, tmp); err != nil {
-		return nil, "", err
-	}
-	if b.Cache, err = filepath.Abs(s.cache); err != nil {
-		return nil, "", err
-	}
+	b = &herokugo.Build{App: s.built, Env: filepath.Join(tmp, "env"), Cache: try.E1(filepath.Abs(s.cache))}
+	b.Environ, goroot = s.buildEnviron(ctx, tmp)
 	s.say("CACHE_DIR is %s, kept for the next run", b.Cache)
-	if err := os.Mkdir(b.Env, 0o777); err != nil {
-		return nil, "", err
-	}
+	try.E(os.Mkdir(b.Env, 0o777))
 	for _, c := range s.config {
 		name, value, _ := strings.Cut(c, "=")
-		if err := os.WriteFile(filepath.Join(b.Env, name), []byte(value), 0o666); err != nil {
-			return nil, "", err
-		}
+		try.E(os.WriteFile(filepath.Join(b.Env, name), []byte(value), 0o666))
 	}
-	return b, goroot, nil
+	return b, goroot
 }
 
 // copyApp copies the app but for its history, and tells what cannot be copied. A link
@@ -162,17 +145,14 @@ var users = regexp.MustCompile(`^(HOME|USER|LOGNAME|PATH|LANG|LC_ALL|XDG_CONFIG_
 
 // buildEnviron returns the environment that the platform's build has here, and the
 // GOROOT to build with.
-func (s *session) buildEnviron(ctx context.Context, tmp string) (env []string, goroot string, err error) {
-	env, values, err := machine.Environ(ctx, "GOTOOLCHAIN")
-	if err != nil {
-		return nil, "", err
-	}
+func (s *session) buildEnviron(ctx context.Context, tmp string) (env []string, goroot string) {
+	env, values := try.E2(machine.Environ(ctx, "GOTOOLCHAIN"))
 	for _, v := range s.environ {
 		if users.MatchString(v) {
 			env = append(env, v)
 		}
 	}
-	return append(env, "GOTOOLCHAIN="+values[1], "STACK=heroku-24", "TMPDIR="+tmp), values[0], nil
+	return append(env, "GOTOOLCHAIN="+values[1], "STACK=heroku-24", "TMPDIR="+tmp), values[0]
 }
 
 // inspect notes what will report in each process: the buildpack's agent, or what the
