@@ -183,7 +183,7 @@ type command struct {
 
 // start runs the command in dir.
 func start(t *testing.T, dir string, environ []string, args ...string) *command {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	t.Cleanup(cancel)
 	c := &command{T: t, cmd: exec.CommandContext(ctx, "try", args...), lines: make(chan string, 1<<16)}
 	c.cmd.Dir, c.cmd.Env = dir, environ
