@@ -37,11 +37,7 @@ func measureBuilds(ctx context.Context, m *measurement) {
 	}
 	for _, r := range m.rows {
 		name, _, _ := strings.Cut(r.name, "/")
-		if name == "first" {
-			added := m.newBuilder(ctx, buildpack, of[buildpack].app, filepath.Join(dir, "added"))
-			added.gocache = of[plain].gocache
-			m.add(r, m.install(ctx, added), cold[plain])
-		} else if c, ok := changes[name]; ok {
+		if c, ok := changes[name]; ok {
 			for n := range c.times {
 				m.add(r, m.rebuild(ctx, c, *of[r.a], n+1), m.rebuild(ctx, c, *of[r.b], n+1))
 			}
@@ -85,14 +81,4 @@ func (w *workspace) rebuild(ctx context.Context, c change, b builder, n int) too
 		}
 	}
 	return w.install(ctx, &b)
-}
-
-// measureStaging measures bin/compile.
-func measureStaging(ctx context.Context, m *measurement) {
-	dir := m.dir("staging")
-	defer herokugo.RemoveAll(dir)
-	for range 9 {
-		_, t := m.run(ctx, "/", m.environ, filepath.Join(m.buildpack, "bin", "compile"), dir, filepath.Join(dir, "cache"), filepath.Join(dir, "env"))
-		m.add(m.rows[0], t, took{})
-	}
 }

@@ -78,7 +78,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		chosen, err = regexp.Compile(s)
 		return err
 	})
-	fs.IntVar(&o.pairs, "pairs", 5, "measure each row this many `times`; 0 shows what is in the file -json")
+	fs.IntVar(&o.pairs, "pairs", 7, "measure each row this many `times`; 0 shows what is in the file -json")
 	fs.BoolVar(&peer, "orchestrion", false, "measure Orchestrion too, as rows of the name NAME/orchestrion")
 	fs.StringVar(&o.json, "json", "", "add the readings to this `file`, a line of JSON each")
 	text := help

@@ -152,11 +152,6 @@ func (d *dyno) cpu() (total float64) {
 	return total
 }
 
-// resident returns the resident memory in bytes.
-func (d *dyno) resident() float64 {
-	return float64(try.E1(try.E1(procfs.NewProc(d.cmd.Process.Pid)).ProcSMapsRollup()).Rss)
-}
-
 // allocated returns how many objects a program that imports expvar has allocated.
 func (d *dyno) allocated() float64 {
 	resp := try.E1(http.Get("http://" + d.address + "/debug/vars"))
@@ -166,37 +161,25 @@ func (d *dyno) allocated() float64 {
 	return vars.Memstats.Mallocs
 }
 
-// What reporting costs a process that has nothing else to do is measured from the first
-// report to the third, at heroku/x's interval, which cannot be changed.
-const interval, reports = 20 * time.Second, 2
-
-func measureResident(ctx context.Context, m *measurement) {
-	m.idle(ctx, 4, "GOGC=100", func(d *dyno) float64 { return d.after(ctx, 1+reports, (*dyno).resident) })
-}
-
-// One collection of the garbage that the start of the app left behind costs as much as
-// ten reports, and comes when it comes: there is none.
+// measureCPU measures what reporting costs a process that has nothing else to do, from the
+// first report to the third, at heroku/x's interval, which cannot be changed. One
+// collection of the garbage that the start of the app left behind costs as much as ten
+// reports, and comes when it comes: there is none. What an idle process uses depends on
+// what the machine's caches still hold, so there are several of each side at the same
+// time, which do not start at once.
 func measureCPU(ctx context.Context, m *measurement) {
-	m.idle(ctx, 8, "GOGC=off", func(d *dyno) float64 {
-		first := d.after(ctx, 1, (*dyno).cpu)
-		return (d.after(ctx, 1+reports, (*dyno).cpu) - first) / reports
-	})
-}
-
-// idle measures processes of both sides at the same time. What an idle one uses depends
-// on what the machine's caches still hold, so there are several of each side, which do not
-// start at once.
-func (m *measurement) idle(ctx context.Context, times int, env string, read func(*dyno) float64) {
+	const interval, reports = 20 * time.Second, 2
 	r := m.rows[0]
 	files := []string{m.binary(ctx, r.app, r.a), m.binary(ctx, r.app, r.b)}
-	values := make([]float64, 2*times)
+	values := make([]float64, 16)
 	var g errgroup.Group
 	for i := range values {
-		d := startDyno(ctx, files[i%2], r.b == sdk, interval, env)
+		d := startDyno(ctx, files[i%2], r.b == sdk, interval, "GOGC=off")
 		defer d.stop()
 		g.Go(func() (err error) {
 			defer try.Handle(&err)
-			values[i] = read(d)
+			first := d.after(ctx, 1, (*dyno).cpu)
+			values[i] = (d.after(ctx, 1+reports, (*dyno).cpu) - first) / reports
 			return nil
 		})
 		time.Sleep(200 * time.Millisecond)

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/dsnet/try"
 	_ "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload" // reports where the environment says so
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
@@ -40,24 +41,16 @@ const count = `Number(document.querySelector("#p0-facts .%s").textContent.replac
 // pending and arrive later.
 func TestPage(t *testing.T) {
 	sw := &endpoint.Switch{}
-	s, err := endpoint.Start(endpoint.Options{Fault: sw.Fault})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := try.E1(endpoint.Start(endpoint.Options{Fault: sw.Fault}))
 	t.Cleanup(func() { s.Close() })
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := try.E1(net.Listen("tcp", "127.0.0.1:0"))
 	p := page.Start(page.Options{Listener: ln, Server: s, Switch: sw, Processes: []string{"web", evil}})
 	t.Cleanup(func() { p.Close() })
 	b := open(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "report")
 	cmd.Env = []string{"HEROKU_METRICS_URL=" + s.URL("web"), "HMETRICS_INTERVAL=1s", "GOMEMLIMIT=64MiB",
 		"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=" + s.OTLPURL("web"), "OTEL_METRIC_EXPORT_INTERVAL=1000"}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	try.E(cmd.Start())
 	b.do(chromedp.Navigate(p.URL()))
 	b.wait(`document.querySelector("#status").textContent === "Connected."`)
 	b.wait(`document.querySelectorAll("#p0 .plot").length === 9 && document.querySelectorAll("#p0 .empty").length === 0`)
@@ -90,7 +83,7 @@ func TestPage(t *testing.T) {
 
 	// Without scripts, the same page shows the latest state and its buttons work.
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	b.do(chromedp.Navigate(p.URL()), chromedp.WaitVisible(chromedp.CSS("#p0-rows td")))
+	b.do(chromedp.Navigate(p.URL()), chromedp.WaitVisible(chromedp.CSS("#p0-rows pre")))
 	b.press("503")
 	b.shoot("without-scripts", "main", 1280)
 }
@@ -119,10 +112,7 @@ const evil = `</h2><script>alert(1)</script><img src=x onerror=alert(2)>`
 // hostile sends what could script the page, or break its charts.
 func hostile(b *tab, url string) {
 	post := func(contentType, body string) {
-		resp, err := http.Post(url, contentType, strings.NewReader(body))
-		if err != nil {
-			b.Fatal(err)
-		}
+		resp := try.E1(http.Post(url, contentType, strings.NewReader(body)))
 		resp.Body.Close()
 	}
 	const document = `{"counters":{"go.gc.collections":N,"go.gc.pause.ns":N},"gauges":` +

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
+	github.com/dsnet/try v0.0.3
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
 	github.com/hmetrics/heroku-buildpack-go-metrics/test v0.0.0
 )

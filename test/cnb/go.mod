@@ -5,7 +5,7 @@ go 1.25
 require (
 	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/buildpacks/lifecycle v0.20.8
-	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0-00010101000000-000000000000
+	github.com/dsnet/try v0.0.3
 	github.com/rogpeppe/go-internal v1.16.0
 )
 
@@ -93,5 +93,3 @@ require (
 	golang.org/x/tools v0.26.0 // indirect
 	google.golang.org/protobuf v1.35.2 // indirect
 )
-
-replace github.com/hmetrics/heroku-buildpack-go-metrics => ../..

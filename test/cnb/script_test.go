@@ -2,9 +2,7 @@ package cnb
 
 import (
 	"bytes"
-	"context"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -13,24 +11,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/dsnet/try"
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
 // TestScripts runs the scenarios here. In their directories are those of a build
-// container, with the buildpack as bin/package makes it, and the app test/apps/two.
+// container, with the buildpack as bin/package makes it.
 func TestScripts(t *testing.T) {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	env, err := exec.Command("go", "env", "GOROOT", "GOPROXY").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := try.E1(filepath.Abs("../.."))
+	env := try.E1(exec.Command("go", "env", "GOROOT", "GOPROXY").Output())
 	goroot, goproxy, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
 	packed, unpacked := filepath.Join(t.TempDir(), "package.tgz"), t.TempDir()
 	pack := exec.Command("sh", "-c", `../../bin/package "$0" && tar xzf "$0" -C "$1"`, packed, unpacked)
@@ -43,22 +33,17 @@ func TestScripts(t *testing.T) {
 	t.Setenv("PATH", "/usr/bin:/bin")
 	testscript.RunT(serial{t}, testscript.Params{
 		Dir: ".",
-		Setup: func(env *testscript.Env) error {
+		Setup: func(env *testscript.Env) (err error) {
+			defer try.Handle(&err)
 			p := Platform{Dir: env.WorkDir}
 			env.Defer(func() { removeAll(p.Path("layers")) }) // it has write-protected modules
 			env.Setenv("ROOT", root)
 			env.Setenv("GOROOT", goroot)
-			if _, err := p.Add(unpacked); err != nil {
-				return err
-			}
-			dir, err := p.Add("testdata/go")
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(filepath.Join(dir, "goroot"), []byte(goroot), 0o666)
+			p.Add(unpacked)
+			return os.WriteFile(filepath.Join(p.Add("testdata/go"), "goroot"), []byte(goroot), 0o666)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"build": cmdBuild, "config": cmdConfig, "detect": cmdDetect, "reports": cmdReports,
+			"build": cmdBuild, "config": cmdConfig, "detect": cmdDetect, "linked": cmdLinked,
 		},
 	})
 }
@@ -120,42 +105,12 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(file, []byte(args[1]), 0o666))
 }
 
-// reports PROGRAM... runs programs that must have the agent until each has sent a report.
-// With "!" they must not have it.
-func cmdReports(ts *testscript.TestScript, neg bool, args []string) {
+// linked PROGRAM... looks for the agent in programs.
+func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
-		program := ts.MkAbs(filepath.Join("layers", "heroku_go", "go_target", "bin", name))
+		program := filepath.Join("layers", "heroku_go", "go_target", "bin", name)
 		if has := strings.Contains(ts.ReadFile(program), "hmetrics.injected/agent/internal/start"); has == neg {
 			ts.Fatalf("%s has the agent: %t", name, has)
 		}
-		if !neg {
-			ts.Check(report(program))
-		}
 	}
-}
-
-// report runs a program until it has sent a report.
-func report(program string) error {
-	srv, err := endpoint.Start(endpoint.Options{})
-	if err != nil {
-		return err
-	}
-	defer srv.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	dyno := exec.CommandContext(ctx, program)
-	dyno.Env = []string{"PORT=0", "DYNO=web.1", "HEROKU_METRICS_URL=" + srv.URL("web"), "HMETRICS_INTERVAL=1s"}
-	var out bytes.Buffer
-	dyno.Stdout, dyno.Stderr = &out, &out
-	if err := dyno.Start(); err != nil {
-		return err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- dyno.Wait(); cancel() }()
-	_, err = srv.Wait(ctx, 1)
-	dyno.Process.Kill()
-	if exit := <-ended; err != nil || len(srv.Rejected()) > 0 {
-		return fmt.Errorf("waiting for a report from %s: %w (%v); refused: %v\n%s", program, err, exit, srv.Rejected(), &out)
-	}
-	return nil
 }

@@ -73,16 +73,7 @@ func (f *fleet) simulate(ctx context.Context) {
 	if failures.Load() > 0 || len(vector) != 1 || int(vector[0].Value) != f.dynos {
 		try.E(fmt.Errorf("%d reports failed, and of %d dynos Prometheus has %v", failures.Load(), f.dynos, vector))
 	}
-	figures := f.figures(moments)
-	fmt.Printf("\n%s\n", figures)
-	if f.write {
-		const begin, end = "<!-- by go run . -dynos 10000 -write -->\n", "<!-- end -->"
-		file := f.root + "/README.md"
-		text := string(try.E1(os.ReadFile(file)))
-		text = strings.Replace(text, begin+between(text, begin, end)+end, begin+figures+end, 1)
-		try.E(os.WriteFile(file, []byte(text), 0o666))
-		try.E(os.WriteFile(f.root+"/test/fleet/dynos.svg", []byte(f.plot(moments)), 0o666))
-	}
+	fmt.Printf("\n%s\n", f.figures(moments))
 }
 
 // A Collector gets half of one processor, and up to this much memory the README's
@@ -119,33 +110,4 @@ random give from %.0f to %.0f. A million dynos need %.0f such Collectors, each w
 it uses half of, behind a load balancer for TCP: any of them takes the reports of any dyno.
 `, spread[3], spread[56], mean-random, mean+random, math.Ceil(1000*max(cpu/cpus, memory/(megabytes-none.collector.megabytes))))
 	return s.String()
-}
-
-// The plot is for light pages and dark ones.
-const plotSVG = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 880 310" width="880" role="img"
- font-family="sans-serif" font-size="12" fill="#7d8590">
-<title>Reports that arrive, and the memory of the Collector</title>
-<path d="M40 30V280H840V30M240 30V280M440 30V280M640 30V280" fill="none" stroke="#7d8590" stroke-opacity=".4"/>
-<text x="440" y="300" text-anchor="middle">four intervals of %g s since %s dynos were started at once</text>
-%s%s</svg>
-`
-
-// plot draws the reports that arrive from the start of all dynos on, and the memory that
-// the Collector takes for that, each from 0 to its highest value.
-func (f *fleet) plot(moments []moment) string {
-	line := func(x int, anchor, colour, name string, y func(moment) float64) string {
-		highest, points := 0.0, ""
-		for _, m := range moments {
-			highest = max(highest, y(m))
-		}
-		for i, m := range moments {
-			points += fmt.Sprintf(" %.0f,%.0f", 40+800*float64(i+1)/float64(len(moments)), 280-250*y(m)/highest)
-		}
-		label := fmt.Sprintf(name, highest)
-		return fmt.Sprintf("<text x=\"%d\" y=\"20\" fill=\"%s\" text-anchor=\"%s\">%s</text>\n", x, colour, anchor, label) +
-			fmt.Sprintf("<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" points=\"%s\"/>\n", colour, points[1:])
-	}
-	return fmt.Sprintf(plotSVG, f.interval.Seconds(), number(float64(f.dynos)),
-		line(40, "start", "#d97706", "memory of the Collector, up to %.0f MB", func(m moment) float64 { return m.collector.megabytes }),
-		line(840, "end", "#8b5cf6", "reports a second, up to %.0f", func(m moment) float64 { return m.reports }))
 }

@@ -14,7 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -46,7 +46,6 @@ func main() {
 	f := &fleet{processes: 50, interval: 10 * time.Second}
 	fs := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	fs.IntVar(&f.dynos, "dynos", 0, "simulate `so many` dynos instead, which report every minute")
-	fs.BoolVar(&f.write, "write", false, "put the figures and the plot of -dynos into the README")
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := machine.ParseFlags(fs, os.Args[1:], os.Stdout, fmt.Sprintf(help, machine.CacheDir("fleet")))
 	if f.dynos > 0 {
@@ -66,10 +65,9 @@ func main() {
 type fleet struct {
 	processes, dynos int
 	interval         time.Duration // between the exports of a process
-	write            bool
 
-	root, cache, tmp string       // the checkout, what is kept between runs, and what is not
-	readme           string       // the section on a fleet
+	root, cache, tmp string // the checkout, what is kept between runs, and what is not
+	readme           string
 	address          atomic.Value // of the Collector that runs, another one each time that it is started
 	url              string       // of Prometheus
 	prometheus       *process
@@ -79,7 +77,7 @@ type fleet struct {
 func (f *fleet) run(ctx context.Context) (err error) {
 	defer try.Handle(&err)
 	f.cache, f.root = machine.CacheDir("fleet"), try.E1(machine.Checkout())
-	f.readme = between(string(try.E1(os.ReadFile(f.root+"/README.md"))), "\n## A fleet, and Fir\n", "\n## ")
+	f.readme = string(try.E1(os.ReadFile(f.root + "/README.md")))
 	defer try.E1(machine.Lock(f.cache)).Close()
 	f.tmp = try.E1(os.MkdirTemp("", "fleet"))
 	defer os.RemoveAll(f.tmp)
@@ -111,21 +109,15 @@ func (f *fleet) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// between returns the part of a text between two others, which must be there.
-func between(text, begin, end string) string {
-	_, rest, begins := strings.Cut(text, begin)
-	part, _, ends := strings.Cut(rest, end)
-	if !begins || !ends {
-		try.E(fmt.Errorf("the README has no %q", begin+"…"+end))
-	}
-	return part
-}
-
 // collect starts a Collector with the README's configuration, of which it sets where to
 // listen and where Prometheus is, and what else is to be set.
 func (f *fleet) collect(ctx context.Context, set ...string) {
 	file := filepath.Join(f.tmp, "collector.yaml")
-	try.E(os.WriteFile(file, []byte(between(f.readme, "```yaml\n", "```")), 0o666))
+	config := regexp.MustCompile("(?s)```yaml\n(receivers:.*?)```").FindStringSubmatch(f.readme)
+	if config == nil {
+		try.E(errors.New("the README shows no Collector's configuration"))
+	}
+	try.E(os.WriteFile(file, []byte(config[1]), 0o666))
 	argv := []string{filepath.Join(f.cache, "collector", "collector"), "--config=" + file}
 	address := free()
 	set = append(set, "receivers.otlp.protocols.http.endpoint="+address, "exporters.otlp_http.endpoint="+f.url+"/api/v1/otlp",

@@ -6,15 +6,17 @@ package herokugo
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/dsnet/try"
 )
 
 // A Build is one build of one app. All its directories must be absolute paths.
@@ -33,85 +35,55 @@ type Build struct {
 // InstallGo lays out the cache so that heroku/go finds the Go in goroot there, and
 // downloads none. As heroku/go does with a new release, it empties the cache of what
 // another release has left.
-func (b *Build) InstallGo(goroot string) error {
-	version, err := os.ReadFile(filepath.Join(goroot, "VERSION"))
-	if err != nil {
-		return fmt.Errorf("finding which release of Go is in the GOROOT %q: %w", goroot, err)
-	}
-	name, _, _ := strings.Cut(string(version), "\n")
+func (b *Build) InstallGo(goroot string) (err error) {
+	defer try.HandleF(&err, func() { err = fmt.Errorf("installing the Go of the GOROOT %q: %w", goroot, err) })
+	name, _, _ := strings.Cut(string(try.E1(os.ReadFile(filepath.Join(goroot, "VERSION")))), "\n")
 	cache := filepath.Join(b.Cache, ".heroku", "go")
 	link := filepath.Join(cache, name, "go")
-	if _, err := os.Lstat(link); errors.Is(err, fs.ErrNotExist) {
-		if err := RemoveAll(cache); err != nil {
-			return err
-		}
+	if _, err := os.Lstat(link); err != nil {
+		try.E(RemoveAll(cache))
 	}
 	// Another GOROOT of the same release takes the place of the last one.
 	os.Remove(link)
-	if err := os.MkdirAll(filepath.Dir(link), 0o777); err != nil {
-		return err
-	}
+	try.E(os.MkdirAll(filepath.Dir(link), 0o777))
 	return os.Symlink(goroot, link)
 }
 
-// Run has each buildpack, named by its directory, detect and compile, in the order given.
+// Run has each buildpack, named by its directory, detect and compile, in the order given,
+// and sources its file export, if there is one, for the buildpacks that follow.
 // The buildpacks of an app are chosen by its owner, so one that does not detect fails the
 // build, as on the platform. A buildpack may write to its directory. When ctx is done,
 // whatever is running is killed.
-func (b *Build) Run(ctx context.Context, buildpacks ...string) error {
+func (b *Build) Run(ctx context.Context, buildpacks ...string) (err error) {
+	defer try.Handle(&err)
 	for _, dir := range buildpacks {
-		name, err := b.program(ctx, dir, "detect", b.App)
-		if err != nil {
+		export := filepath.Join(dir, "export")
+		try.E(os.RemoveAll(export))
+		var name bytes.Buffer
+		if err := b.program(ctx, &name, dir, "detect", b.App); err != nil {
+			b.Stdout.Write(name.Bytes())
 			return err
 		}
-		fmt.Fprintf(b.Stdout, "-----> %s app detected\n", strings.TrimSpace(name))
-		if err := b.compile(ctx, dir); err != nil {
-			return err
+		fmt.Fprintf(b.Stdout, "-----> %s app detected\n", strings.TrimSpace(name.String()))
+		try.E(b.program(ctx, b.Stdout, dir, "compile", b.App, b.Cache, b.Env))
+		if _, err := os.Stat(filepath.Join(dir, "bin", "release")); err == nil {
+			try.E(b.program(ctx, io.Discard, dir, "release", b.App))
+		}
+		if _, err := os.Stat(export); err == nil {
+			b.Environ = try.E1(Source(ctx, export, b.Environ, b.Stderr))
 		}
 	}
 	return nil
 }
 
-// compile runs bin/compile and bin/release, and sources the export file, if there is one,
-// for the buildpacks that follow.
-func (b *Build) compile(ctx context.Context, dir string) error {
-	export := filepath.Join(dir, "export")
-	if err := os.Remove(export); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if _, err := b.program(ctx, dir, "compile", b.App, b.Cache, b.Env); err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(dir, "bin", "release")); err == nil {
-		if _, err := b.program(ctx, dir, "release", b.App); err != nil {
-			return err
-		}
-	}
-	if _, err := os.Stat(export); err != nil {
-		return nil
-	}
-	environ, err := Source(ctx, export, b.Environ, b.Stderr)
-	if err != nil {
-		return fmt.Errorf("sourcing %s: %w", export, err)
-	}
-	b.Environ = environ
-	return nil
-}
-
-// program runs one of a buildpack's programs, in a directory that none may rely on. What
-// bin/compile prints goes to the log; what the others print is returned.
-func (b *Build) program(ctx context.Context, dir, name string, args ...string) (string, error) {
+// program runs one of a buildpack's programs, in a directory that none may rely on.
+func (b *Build) program(ctx context.Context, out io.Writer, dir, name string, args ...string) error {
 	cmd := exec.Command(filepath.Join(dir, "bin", name), args...)
-	var out bytes.Buffer
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", append(b.Environ[:len(b.Environ):len(b.Environ)], "PWD=/"), &out, b.Stderr
-	if name == "compile" {
-		cmd.Stdout = b.Stdout
-	}
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", append(b.Environ[:len(b.Environ):len(b.Environ)], "PWD=/"), out, b.Stderr
 	if err := RunGroup(ctx, cmd); err != nil {
-		b.Stdout.Write(out.Bytes())
-		return "", fmt.Errorf("running bin/%s of the buildpack %s: %w", name, dir, err)
+		return fmt.Errorf("running bin/%s of the buildpack %s: %w", name, dir, err)
 	}
-	return out.String(), nil
+	return nil
 }
 
 // RunGroup runs cmd to its end in a process group of its own and kills that
@@ -146,4 +118,42 @@ func RemoveAll(path string) error {
 		return nil
 	})
 	return os.RemoveAll(path)
+}
+
+// Getenv returns the value of key in env, the last one if there are several.
+func Getenv(env []string, key string) (string, bool) {
+	for i := len(env) - 1; i >= 0; i-- {
+		if name, value, ok := strings.Cut(env[i], "="); ok && name == key {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// Source returns the environment environ after bash has sourced file, and writes
+// what that prints to log.
+func Source(ctx context.Context, file string, environ []string, log io.Writer) ([]string, error) {
+	env, err := exec.LookPath("env")
+	if err != nil {
+		return nil, err
+	}
+	const script = `. "$1" >&2 && exec "$2" -0`
+	cmd := exec.Command("bash", "-c", script, "bash", file, env)
+	var out bytes.Buffer
+	cmd.Env, cmd.Stdout, cmd.Stderr = environ, &out, log
+	if err := RunGroup(ctx, cmd); err != nil {
+		return nil, err
+	}
+	// These bash sets by itself.
+	set := func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"_", "SHLVL", "PWD", "OLDPWD"}, name)
+	}
+	after := slices.DeleteFunc(strings.Split(strings.TrimSuffix(out.String(), "\x00"), "\x00"), set)
+	for _, v := range environ {
+		if set(v) {
+			after = append(after, v)
+		}
+	}
+	return after, nil
 }

@@ -5,41 +5,31 @@ package machine
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 )
 
-// Checkout returns the root of the buildpack's checkout: of the one that this package
-// was compiled in, or of the one that is around the working directory.
+// Checkout returns the root of the buildpack's checkout: of the one that this package was
+// compiled in or, if that was with -trimpath, of the one around the working directory.
 func Checkout() (string, error) {
-	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
-		if dir := filepath.Join(file, "..", "..", ".."); isCheckout(dir) {
+	_, file, _, _ := runtime.Caller(0)
+	dir, err := filepath.Abs(file)
+	for err == nil && dir != "/" {
+		dir = filepath.Dir(dir)
+		if _, err := os.Stat(filepath.Join(dir, "bin", "toolexec")); err == nil {
 			return dir, nil
 		}
 	}
-	// Built with -trimpath.
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		if isCheckout(dir) {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("the buildpack's checkout is neither %s nor above it: run this there", wd)
-		}
-	}
-}
-
-func isCheckout(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "bin", "toolexec"))
-	return err == nil
+	return "", fmt.Errorf("%s is not in the buildpack's checkout: run this there", file)
 }
 
 // CopyBuildpack copies what a platform has of the checkout root to dir. It opens files
@@ -52,10 +42,7 @@ func CopyBuildpack(dir, root string) error {
 	}
 	for _, name := range []string{"go.mod", "go.sum", "buildpack.toml"} {
 		content, err := os.ReadFile(root + "/" + name)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), content, 0o666)
-		}
-		if err != nil {
+		if err := errors.Join(err, os.WriteFile(filepath.Join(dir, name), content, 0o666)); err != nil {
 			return fmt.Errorf("copying the buildpack: %w", err)
 		}
 	}
@@ -117,15 +104,21 @@ func GOROOT(ctx context.Context, release string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// reach are the go command's settings, and proxies the variables, that say how this
+// machine reaches Go modules.
+var (
+	reach = []string{"GOAUTH", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPRIVATE", "GOPROXY", "GOSUMDB", "GOVCS"}
+	proxy = regexp.MustCompile(`(?i)^((HTTP|HTTPS|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR))=`)
+)
+
 // Environ returns the environment of a build with the local Go, without HOME and
 // TMPDIR, and the values of GOROOT and of the go command's settings that are asked
-// for. Of the user's environment it has only what says how this machine reaches Go
-// modules.
+// for. Of the user's environment and settings it has only what says how this machine
+// reaches Go modules, GOMODCACHE for what the user has downloaded.
 func Environ(ctx context.Context, settings ...string) (environ, values []string, err error) {
-	reach := []string{"GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE"}
 	settings = append([]string{"GOROOT"}, settings...)
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"env"}, settings...), reach...)...)
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN=local")
+	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"env"}, settings, reach)...)
+	cmd.Env = append(os.Environ(), "GOFLAGS=")
 	cmd.Dir = os.TempDir()
 	out, err := cmd.Output()
 	if err != nil {
@@ -134,12 +127,27 @@ func Environ(ctx context.Context, settings ...string) (environ, values []string,
 	values = strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 	environ = []string{"PATH=" + Path(values[0]), "GOENV=off", "GOFLAGS=", "GOTOOLCHAIN=local"}
 	for i, name := range reach {
-		environ = append(environ, name+"="+values[len(settings)+i])
-	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		if value := os.Getenv(name); value != "" {
+		if value := values[len(settings)+i]; value != "" {
 			environ = append(environ, name+"="+value)
 		}
 	}
+	for _, v := range os.Environ() {
+		if proxy.MatchString(v) {
+			environ = append(environ, v)
+		}
+	}
 	return environ, values[:len(settings)], nil
+}
+
+// ParseFlags has fs parse args. If they ask for help, it writes help and the flags
+// to out and returns flag.ErrHelp. It prints no other error: that is the caller's.
+func ParseFlags(fs *flag.FlagSet, args []string, out io.Writer, help string) error {
+	fs.SetOutput(io.Discard)
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(out, "%s\n\nFlags:\n", help)
+		fs.SetOutput(out)
+		fs.PrintDefaults()
+	}
+	return err
 }

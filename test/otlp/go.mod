@@ -3,6 +3,7 @@ module github.com/hmetrics/heroku-buildpack-go-metrics/test/otlp
 go 1.26.0
 
 require (
+	github.com/dsnet/try v0.0.3
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
 	go.opentelemetry.io/contrib/instrumentation/runtime v0.72.0
 	go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp v1.47.0

@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dsnet/try"
 	_ "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload"
 	contrib "go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -35,9 +35,7 @@ const sdkEndpoint = "SDK_ENDPOINT"
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(sdkEndpoint); url != "" {
-		if err := export(url); err != nil {
-			log.Fatal(err)
-		}
+		export(url)
 		return
 	}
 	os.Exit(m.Run())
@@ -45,18 +43,13 @@ func TestMain(m *testing.M) {
 
 // export works and has contrib's instrumentation exported by the SDK, until
 // standard input ends. The agent is in this process too.
-func export(url string) error {
-	exporter, err := otlpmetrichttp.New(context.Background(), otlpmetrichttp.WithEndpointURL(url))
-	if err != nil {
-		return err
-	}
+func export(url string) {
+	exporter := try.E1(otlpmetrichttp.New(context.Background(), otlpmetrichttp.WithEndpointURL(url)))
 	fresh := contrib.WithMinimumReadMemStatsInterval(time.Millisecond)
 	histogram := metric.WithProducer(contrib.NewProducer(fresh.(contrib.ProducerOption)))
 	reader := metric.NewPeriodicReader(exporter, metric.WithInterval(200*time.Millisecond), histogram)
 	provider := metric.NewMeterProvider(metric.WithReader(reader))
-	if err := contrib.Start(contrib.WithMeterProvider(provider), fresh); err != nil {
-		return err
-	}
+	try.E(contrib.Start(contrib.WithMeterProvider(provider), fresh))
 	var kept [][]byte
 	go func() {
 		for range time.Tick(time.Millisecond) {
@@ -69,7 +62,7 @@ func export(url string) error {
 		}
 	}()
 	io.Copy(io.Discard, os.Stdin)
-	return provider.Shutdown(context.Background())
+	try.E(provider.Shutdown(context.Background()))
 }
 
 // A received is one export, of the agent or of the SDK.
@@ -83,23 +76,15 @@ const agentPath, sdkPath = "/agent/v1/metrics", "/sdk/v1/metrics"
 
 // receive decodes a request with OpenTelemetry's types, which must know every field.
 func receive(r *http.Request) (got received, err error) {
+	defer try.Handle(&err)
 	body := io.Reader(r.Body)
 	if r.Header.Get("Content-Encoding") == "gzip" {
-		if body, err = gzip.NewReader(r.Body); err != nil {
-			return got, err
-		}
+		body = try.E1(gzip.NewReader(r.Body))
 	}
-	document, err := io.ReadAll(body)
-	if err != nil {
-		return got, err
-	}
+	document := try.E1(io.ReadAll(body))
 	request, known := new(collector.ExportMetricsServiceRequest), new(collector.ExportMetricsServiceRequest)
-	if err := proto.Unmarshal(document, request); err != nil {
-		return got, err
-	}
-	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(document, known); err != nil {
-		return got, err
-	}
+	try.E(proto.Unmarshal(document, request))
+	try.E(proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(document, known))
 	if !proto.Equal(request, known) {
 		return got, fmt.Errorf("it has unknown fields: %v", request)
 	}
@@ -127,13 +112,8 @@ func run(t *testing.T, n int, env ...string) (agent, sdk []received) {
 	cmd.Env = append([]string{"GOGC=150", "GOMEMLIMIT=1GiB", "OTEL_METRIC_EXPORT_INTERVAL=1000",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL + "/agent", sdkEndpoint + "=" + server.URL + sdkPath}, env...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stdin := try.E1(cmd.StdinPipe())
+	try.E(cmd.Start())
 	late := time.After(time.Minute)
 	for after := 0; after < 2; {
 		select {
@@ -151,9 +131,7 @@ func run(t *testing.T, n int, env ...string) (agent, sdk []received) {
 		}
 	}
 	stdin.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	try.E(cmd.Wait())
 	return agent, sdk
 }
 

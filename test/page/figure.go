@@ -1,10 +1,6 @@
 package page
 
-import (
-	"fmt"
-
-	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
-)
+import "github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 
 // A figure is a chart of one or more lines of the same unit.
 type figure struct {
@@ -100,22 +96,4 @@ func bounded(values []float64) []float64 {
 		}
 	}
 	return values
-}
-
-// words renders the values of all lines for people.
-func words(figures []figure, values []float64) (list []string) {
-	render := map[string]func(float64) string{
-		"bytes": endpoint.Bytes, "count": endpoint.Count, "ns": endpoint.Duration,
-		"cores": func(v float64) string { return fmt.Sprintf("%.2f", v) },
-	}
-	for _, f := range figures {
-		for range f.Lines {
-			word := "–"
-			if v := values[len(list)]; v != absent {
-				word = render[f.Unit](v)
-			}
-			list = append(list, word)
-		}
-	}
-	return list
 }

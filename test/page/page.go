@@ -2,10 +2,9 @@
 // process, outages, the reports as they came, and whether counts are lost. Its
 // buttons make the endpoint fail.
 //
-// A page is rendered here, with the latest values in tables. Scripts draw charts of
-// all values, with uPlot, and keep the page up to date: each second they fetch the
-// page as it is now, and the values that are new. Without them the tables and the
-// buttons work. It loads nothing from elsewhere.
+// A page is rendered here. Scripts draw the charts, with uPlot, and keep the page up to
+// date: each second they fetch the page as it is now, and the values that are new.
+// Without them the counts and the buttons work. It loads nothing from elsewhere.
 package page
 
 import (

@@ -1,5 +1,4 @@
-// Draws the charts, and keeps the page up to date. Without it the page shows the
-// latest values in tables.
+// Draws the charts, and keeps the page up to date.
 "use strict";
 
 const form = document.getElementById("view");

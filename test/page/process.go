@@ -7,8 +7,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// How much is kept of one process: an hour of one report a second, what tables show, and outages.
-const keepRows, keepShown, keepOutages = 3600, 8, 100
+// How much is kept of one process: an hour of one report a second, documents, and outages.
+const keepRows, keepDocuments, keepOutages = 3600, 8, 100
 
 // A history keeps the newest reports or exports.
 type history struct {
@@ -27,14 +27,6 @@ func (h *history) add(received time.Time, values ...float64) {
 func (h *history) after(n int) [][]float64 {
 	new := min(max(0, h.total-n), len(h.rows))
 	return append([][]float64{}, h.rows[len(h.rows)-new:]...) // h.rows is changed in place
-}
-
-// Newest returns when the newest rows came, and their values, in words: the last one first.
-func (h *history) Newest() (list [][]string) {
-	for _, row := range slices.Backward(h.rows[max(0, len(h.rows)-keepShown):]) {
-		list = append(list, append([]string{time.UnixMilli(int64(row[0])).Format("15:04:05 MST")}, words(h.Figures, row[1:])...))
-	}
-	return list
 }
 
 // Age returns how long ago the newest row came, or nothing.
@@ -58,7 +50,7 @@ type process struct {
 func (proc *process) report(r endpoint.Report) {
 	proc.Delivery.Accept(r)
 	proc.Reports.add(r.Received, r.HeapBytes, r.GCGoal, r.Collections, r.PauseNS, r.StackBytes, r.HeapObjects, r.Goroutines)
-	proc.Documents = append([]string{string(r.Body)}, proc.Documents[:min(len(proc.Documents), keepShown-1)]...)
+	proc.Documents = append([]string{string(r.Body)}, proc.Documents[:min(len(proc.Documents), keepDocuments-1)]...)
 }
 
 func (proc *process) export(e endpoint.Export) {

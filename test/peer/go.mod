@@ -3,6 +3,7 @@ module github.com/hmetrics/heroku-buildpack-go-metrics/test/peer
 go 1.25.0
 
 require (
+	github.com/dsnet/try v0.0.3
 	github.com/heroku/x v0.5.3
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
 )

@@ -4,22 +4,24 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/otiai10/copy"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
@@ -28,30 +30,16 @@ import (
 
 // build takes a copy of the app in tmp through the buildpack and heroku/go, and finds
 // out which processes it has, and what will report in each.
-func (s *session) build(ctx context.Context, tmp string) error {
-	b, err := s.prepare(ctx, tmp)
-	if err != nil {
-		return err
-	}
-	lock, err := machine.Lock(b.Cache)
-	for waiting := false; errors.Is(err, machine.ErrLocked) && ctx.Err() == nil; waiting = true {
-		if !waiting {
-			s.say("waiting for another run that builds with %s", b.Cache)
-		}
-		time.Sleep(50 * time.Millisecond)
-		lock, err = machine.Lock(b.Cache)
-	}
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
+func (s *session) build(ctx context.Context, tmp string) (err error) {
+	defer try.Handle(&err)
+	b, goroot := s.prepare(ctx, tmp)
+	defer s.lock(ctx, b.Cache).Close()
 	log := &lineWriter{each: s.buildLog}
 	defer log.flush()
 	b.Stdout, b.Stderr = log, log
 	buildpack := filepath.Join(tmp, "buildpack")
-	if err := errors.Join(machine.CopyBuildpack(buildpack, s.buildpack), b.InstallGo(s.goroot)); err != nil {
-		return err
-	}
+	try.E(machine.CopyBuildpack(buildpack, s.buildpack))
+	try.E(b.InstallGo(goroot))
 	if err := b.Run(ctx, buildpack); err != nil {
 		return fmt.Errorf("the buildpack failed, its output is above: %w", err)
 	}
@@ -62,63 +50,57 @@ func (s *session) build(ctx context.Context, tmp string) error {
 		return fmt.Errorf("the app does not build, the output is above (as on Heroku, only what is in APP_DIR is there): %w", err)
 	}
 	var binaries []string
-	files, _ := filepath.Glob(filepath.Join(s.built, "bin", "*"))
-	for _, file := range files {
+	for _, file := range try.E1(filepath.Glob(filepath.Join(s.built, "bin", "*"))) {
 		if _, err := buildinfo.ReadFile(file); err == nil {
 			binaries = append(binaries, filepath.Base(file))
 		}
 	}
-	if s.processes, err = s.findProcesses(binaries); err != nil {
-		return err
-	}
+	s.processes = try.E1(s.findProcesses(binaries))
 	return s.inspect(ctx)
 }
 
+// lock waits for other runs that build with the cache.
+func (s *session) lock(ctx context.Context, cache string) io.Closer {
+	for waiting := false; ; waiting = true {
+		lock, err := machine.Lock(cache)
+		if !errors.Is(err, machine.ErrLocked) || ctx.Err() != nil {
+			return try.E1(lock, err)
+		}
+		if !waiting {
+			s.say("waiting for another run that builds with %s", cache)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // prepare copies the app to tmp, and lays out a build of the copy.
-func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, err error) {
-	if s.app == "" {
-		s.app = filepath.Join(s.buildpack, "test", "apps", "plain")
-	}
+func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, goroot string) {
+	s.app = cmp.Or(s.app, filepath.Join(s.buildpack, "test", "apps", "plain"))
 	if _, err := os.Stat(filepath.Join(s.app, "go.mod")); err != nil {
-		return nil, usageError{fmt.Errorf("APP_DIR must be the root of a module, as on Heroku: %w "+
-			"(of a larger module, -config GO_INSTALL_PACKAGE_SPEC=./cmd/web builds one program)", err)}
+		try.E(usageError{fmt.Errorf("APP_DIR must be the root of a module, as on Heroku: %w "+
+			"(of a larger module, -config GO_INSTALL_PACKAGE_SPEC=./cmd/web builds one program)", err)})
 	}
-	if s.dotenv, err = readDotenv(filepath.Join(s.app, ".env")); err != nil {
-		return nil, err
-	}
-	if len(s.dotenv) > 0 {
+	if s.dotenv = try.E1(readDotenv(filepath.Join(s.app, ".env"))); len(s.dotenv) > 0 {
 		s.say("the app has %s from its .env, as with heroku local", plural(len(s.dotenv), "variable"))
 	}
 	s.built = filepath.Join(tmp, "app")
 	s.say("copying %s to %s", s.app, s.built)
-	if err := s.copyApp(); err != nil {
-		return nil, fmt.Errorf("copying the app: %w", err)
-	}
+	try.E(s.copyApp())
 	// The build writes into these, and a link in the copy may lead out of it.
 	for _, name := range []string{"bin", ".heroku", ".profile.d"} {
 		if to, err := os.Readlink(filepath.Join(s.built, name)); err == nil && !filepath.IsLocal(to) {
-			return nil, fmt.Errorf("%s in the app is a link to %s, outside the app, which is not there on Heroku: make it a directory", name, to)
+			try.E(fmt.Errorf("%s in the app is a link to %s, outside the app, which is not there on Heroku: make it a directory", name, to))
 		}
 	}
-
-	b = &herokugo.Build{App: s.built, Env: filepath.Join(tmp, "env")}
-	if b.Environ, err = s.buildEnviron(ctx, tmp); err != nil {
-		return nil, err
-	}
-	if b.Cache, err = filepath.Abs(s.cache); err != nil {
-		return nil, err
-	}
+	b = &herokugo.Build{App: s.built, Env: filepath.Join(tmp, "env"), Cache: try.E1(filepath.Abs(s.cache))}
+	b.Environ, goroot = s.buildEnviron(ctx, tmp)
 	s.say("CACHE_DIR is %s, kept for the next run", b.Cache)
-	if err := os.Mkdir(b.Env, 0o777); err != nil {
-		return nil, err
-	}
+	try.E(os.Mkdir(b.Env, 0o777))
 	for _, c := range s.config {
 		name, value, _ := strings.Cut(c, "=")
-		if err := os.WriteFile(filepath.Join(b.Env, name), []byte(value), 0o666); err != nil {
-			return nil, err
-		}
+		try.E(os.WriteFile(filepath.Join(b.Env, name), []byte(value), 0o666))
 	}
-	return b, nil
+	return b, goroot
 }
 
 // copyApp copies the app but for its history, and tells what cannot be copied. A link
@@ -156,44 +138,21 @@ func readDotenv(file string) (env []string, err error) {
 	return env, nil
 }
 
-// reach matches the variables, besides those in goReach, that say how this machine
-// reaches the network, the user's credentials and the user's language.
-var reach = regexp.MustCompile(`(?i)^(HOME|USER|LOGNAME|PATH|LANG|LC_ALL|XDG_CONFIG_HOME|(HTTP|HTTPS|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR)|` +
-	`CURL_CA_BUNDLE|NETRC|SSH_AUTH_SOCK|GIT_(SSL_CAINFO|SSH_COMMAND|CONFIG_GLOBAL|TERMINAL_PROMPT))=`)
+// users matches the variables of the user's environment that a build needs besides those
+// of machine.Environ: the user's programs, credentials and language.
+var users = regexp.MustCompile(`^(HOME|USER|LOGNAME|PATH|LANG|LC_ALL|XDG_CONFIG_HOME|CURL_CA_BUNDLE|NETRC|SSH_AUTH_SOCK|` +
+	`GIT_(SSL_CAINFO|SSH_COMMAND|CONFIG_GLOBAL|TERMINAL_PROMPT))=`)
 
-// goReach are the go command's settings of the same kind, which may be in its own
-// file as well as in the environment. GOMODCACHE is one of them so that what the
-// user has downloaded is there. Everything else in that file, GOFLAGS above all,
-// is the user's and not the platform's.
-var goReach = []string{
-	"GOAUTH", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPRIVATE", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN", "GOVCS",
-}
-
-// buildEnviron returns the environment that the platform's build has here, and finds
-// the GOROOT to build with.
-func (s *session) buildEnviron(ctx context.Context, tmp string) (env []string, err error) {
+// buildEnviron returns the environment that the platform's build has here, and the
+// GOROOT to build with.
+func (s *session) buildEnviron(ctx context.Context, tmp string) (env []string, goroot string) {
+	env, values := try.E2(machine.Environ(ctx, "GOTOOLCHAIN"))
 	for _, v := range s.environ {
-		if reach.MatchString(v) {
+		if users.MatchString(v) {
 			env = append(env, v)
 		}
 	}
-	out, err := s.goCommand(ctx, s.buildpack, append([]string{"env", "GOROOT"}, goReach...))
-	if err != nil {
-		return nil, err
-	}
-	values := strings.Split(string(out), "\n")
-	for i, name := range goReach {
-		if value := values[i+1]; value != "" {
-			env = append(env, name+"="+value)
-		}
-	}
-	env = append(env, "GOENV=off", "STACK=heroku-24", "TMPDIR="+tmp)
-	if s.goroot == "" {
-		s.goroot = values[0]
-		return env, nil
-	}
-	s.goroot, err = filepath.Abs(s.goroot)
-	return append(env, "GOTOOLCHAIN=local"), err
+	return append(env, "GOTOOLCHAIN="+values[1], "STACK=heroku-24", "TMPDIR="+tmp), values[0]
 }
 
 // inspect notes what will report in each process: the buildpack's agent, or what the
@@ -204,16 +163,19 @@ func (s *session) inspect(ctx context.Context) error {
 	for _, p := range s.processes {
 		args = append(args, filepath.Join(s.built, "bin", p.binary))
 	}
-	out, runErr := s.goCommand(ctx, s.buildpack, args,
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = s.buildpack, append(s.environ[:len(s.environ):len(s.environ)], "PWD="+s.buildpack,
 		"GOFLAGS=-buildvcs=false", "GOWORK=off", "GO111MODULE=", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
-	// It fails, too, where a program does not report.
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, runErr := cmd.Output() // it fails, too, where a program does not report
 	var verdicts []struct {
 		Linked, Reports bool
 		Off, Reporter   string // at most one of the two
 		OTLPOff         string `json:"otlp_off"`
 	}
 	if err := json.Unmarshal(out, &verdicts); err != nil || len(verdicts) != len(s.processes) {
-		return fmt.Errorf("asking inject verify of the programs: %w", runErr)
+		return fmt.Errorf("asking inject verify of the programs: %w\n%s", runErr, &stderr)
 	}
 	silent := true
 	for i, v := range verdicts {
@@ -239,17 +201,4 @@ func (s *session) inspect(ctx context.Context) error {
 		return errors.New("nothing would report: the agent is in none of the app's programs; the log of the build says why")
 	}
 	return nil
-}
-
-// goCommand runs the user's go command in the user's environment and more, and
-// returns what it prints.
-func (s *session) goCommand(ctx context.Context, dir string, args []string, more ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	var stderr bytes.Buffer
-	cmd.Dir, cmd.Env, cmd.Stderr = dir, slices.Concat(s.environ, []string{"PWD=" + dir}, more), &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		err = fmt.Errorf("running go %s: %w\n%s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
-	}
-	return out, err
 }

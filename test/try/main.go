@@ -63,9 +63,7 @@ type session struct {
 	args     []string
 	duration time.Duration // 0: no end
 	interval time.Duration
-	process  string // empty: all
 	cache    string
-	goroot   string // empty: the go command's
 	config   []string
 	page     net.Listener
 	open     bool
@@ -122,9 +120,7 @@ func (s *session) parse(args []string) (err error) {
 	fs := flag.NewFlagSet("try", flag.ContinueOnError)
 	fs.DurationVar(&s.duration, "for", 0, "run the app for this `duration`, such as 30s, and then stop it\n(default until Ctrl-C or until the app exits)")
 	fs.DurationVar(&s.interval, "interval", 2*time.Second, "the app's HMETRICS_INTERVAL, at least 1s, and OTEL_METRIC_EXPORT_INTERVAL")
-	fs.StringVar(&s.process, "process", "", "run only this process type or binary `name` (default all)")
 	fs.StringVar(&s.cache, "cache", machine.CacheDir("try"), "the CACHE_DIR, a `directory` that is kept between runs")
-	fs.StringVar(&s.goroot, "goroot", "", "build with the Go in this `directory` (default that of the go command)")
 	fs.Func("config", "a config var of the app, `NAME=VALUE`; may be repeated", func(v string) error {
 		if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsAny(name, "/.") {
 			return errors.New("want NAME=VALUE")

@@ -45,9 +45,8 @@ type process struct {
 
 var procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
 
-// findProcesses returns the process types in the app's Procfile that run one of
-// the binaries, or one for each binary if there are none; or the one that -process
-// names, of a process type or else of a binary. The release phase is not a process
+// findProcesses returns the process types in the app's Procfile that run one of the
+// binaries, or one for each binary if there are none. The release phase is not a process
 // type. It warns of lines of the Procfile that do not do what was meant.
 func (s *session) findProcesses(binaries []string) ([]*process, error) {
 	if len(binaries) == 0 {
@@ -79,30 +78,12 @@ func (s *session) findProcesses(binaries []string) ([]*process, error) {
 			list = append(list, &process{name: m[1], command: m[2], binary: binary})
 		}
 	}
-	all := slices.Clone(list)
-	for _, binary := range binaries {
-		if !slices.ContainsFunc(list, func(p *process) bool { return p.binary == binary }) {
-			all = append(all, &process{name: binary, command: "bin/" + binary, binary: binary})
+	if len(list) == 0 {
+		for _, binary := range binaries {
+			list = append(list, &process{name: binary, command: "bin/" + binary, binary: binary})
 		}
 	}
-	switch {
-	case s.process == "" && len(list) > 0:
-		return list, nil
-	case s.process == "":
-		return all, nil
-	}
-	i := slices.IndexFunc(all, func(p *process) bool { return p.name == s.process })
-	if i < 0 {
-		i = slices.IndexFunc(all, func(p *process) bool { return p.binary == s.process })
-	}
-	if i >= 0 {
-		return all[i : i+1], nil
-	}
-	var names []string
-	for _, p := range all {
-		names = append(names, p.name)
-	}
-	return nil, usageError{fmt.Errorf("the app has no process %q; it has %s", s.process, strings.Join(names, ", "))}
+	return list, nil
 }
 
 // runs returns the program that a command begins with, and the first of the binaries

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -33,30 +34,25 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"try": main})
 // CACHE_DIR, and the build cache of the go command that runs the tests, so that the
 // standard library is compiled only once for all tests of this repository.
 func TestTry(t *testing.T) {
-	wd, err := os.Getwd()
-	must(t, err)
+	wd := try.E1(os.Getwd())
 	// By names in this module, which are not cleaned: so go test runs it again when one of these files has changed.
-	must(t, machine.CopyBuildpack(t.TempDir(), wd+"/../.."))
-	must(t, os.CopyFS(t.TempDir(), os.DirFS("../herokugo/buildpack")))
+	try.E(machine.CopyBuildpack(t.TempDir(), wd+"/../.."))
+	try.E(os.CopyFS(t.TempDir(), os.DirFS("../herokugo/buildpack")))
 	dir, cache, tmp := t.TempDir(), t.TempDir(), t.TempDir()
-	archive, err := txtar.ParseFile("testdata/apps.txtar")
-	must(t, err)
-	must(t, txtar.Write(archive, dir))
-	must(t, os.Symlink("../shop", filepath.Join(dir, "linked", "bin")))
-	must(t, os.Symlink("linked", filepath.Join(dir, "link")))
-	must(t, syscall.Mknod(filepath.Join(dir, "linked", "socket"), syscall.S_IFSOCK|0o666, 0))
+	archive := try.E1(txtar.ParseFile("testdata/apps.txtar"))
+	try.E(txtar.Write(archive, dir))
+	try.E(os.Symlink("../shop", filepath.Join(dir, "linked", "bin")))
+	try.E(os.Symlink("linked", filepath.Join(dir, "link")))
+	try.E(syscall.Mknod(filepath.Join(dir, "linked", "socket"), syscall.S_IFSOCK|0o666, 0))
 	digest := func() string { // of names, modes, times and contents
-		archive, err := exec.Command("tar", "-c", "-C", dir, "--sort=name", ".").Output()
-		must(t, err)
+		archive := try.E1(exec.Command("tar", "-c", "-C", dir, "--sort=name", ".").Output())
 		return fmt.Sprintf("%x", sha256.Sum256(archive))
 	}
 	before := digest()
-	environ, goroot := userEnviron(t, cache)
-	environ = append(environ, "TMPDIR="+tmp)
+	environ := append(userEnviron(t, cache), "TMPDIR="+tmp)
 
 	// Two runs do not build with one CACHE_DIR at the same time.
-	lock, err := machine.Lock(cache)
-	must(t, err)
+	lock := try.E1(machine.Lock(cache))
 	waiting := start(t, dir, environ, "-cache", cache, "shop")
 	waiting.await("! try: waiting for another run that builds with " + cache)
 	waiting.cmd.Process.Signal(os.Interrupt)
@@ -65,8 +61,7 @@ func TestTry(t *testing.T) {
 
 	commands := map[string]*command{}
 	for args := range scenarios {
-		list := strings.Split(strings.ReplaceAll(args, "GOROOT", goroot), "  ")
-		commands[args] = start(t, dir, environ, append([]string{"-interval", "1s", "-cache", cache}, list...)...)
+		commands[args] = start(t, dir, environ, append([]string{"-interval", "1s", "-cache", cache}, strings.Split(args, "  ")...)...)
 	}
 	for args, check := range scenarios {
 		t.Run(args, func(t *testing.T) {
@@ -85,7 +80,7 @@ func TestTry(t *testing.T) {
 // The scenarios, by arguments that are separated by two spaces.
 var scenarios = map[string]func(*command){
 	"-json  -config  HMETRICS_PACKAGES=./cmd/clock ./cmd/reports ./cmd/quits  shop": testProcesses,
-	"-goroot  GOROOT  -process  clock  -config  GO_INSTALL_PACKAGE_SPEC=./cmd/clock  -config  COLOUR=blue  " +
+	"-config  GO_INSTALL_PACKAGE_SPEC=./cmd/clock  -config  COLOUR=blue  " +
 		"-config  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=  shop  --  a b  port=$PORT": testClock,
 	"-for  2100ms  -config  GO_INSTALL_PACKAGE_SPEC=./cmd/deaf ./cmd/quits  -config  HMETRICS_PACKAGES=./cmd/quits  shop  --  get": ends(1, `
 		! try: warning: quits\.1 may lack a config var: set it with -config NAME=VALUE, or in the app's \.env
@@ -166,7 +161,7 @@ func testClock(c *command) {
 		! clock\.1 \| clock\.1, greeting from \.env, price 5 \$HOME, COLOUR blue
 		! clock\.1 \| stopping
 		    time  process        heap       stack      objects        goal     GCs     pause  goroutines
-		try: \d+ reports? and 0 exports by OTLP in \d+\.\ds, nothing is lost: clock \d+ and 0`)
+		try: \d+ reports? and 0 exports by OTLP in \S+, nothing is lost: clock \d+ and 0`)
 	port := c.await(`clock\.1 is up: .* port=(\d+), PORT=(\d+),`)
 	process := c.await(`clock\.1 \| pid (\d+), arguments \["a b" "port=(\d+)"\]`)
 	c.gone(process[0])
@@ -188,13 +183,13 @@ type command struct {
 
 // start runs the command in dir.
 func start(t *testing.T, dir string, environ []string, args ...string) *command {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	t.Cleanup(cancel)
 	c := &command{T: t, cmd: exec.CommandContext(ctx, "try", args...), lines: make(chan string, 1<<16)}
 	c.cmd.Dir, c.cmd.Env = dir, environ
 	c.cmd.Stdout = &lineWriter{each: func(line []byte) { c.lines <- string(line) }}
 	c.cmd.Stderr = &lineWriter{each: func(line []byte) { c.lines <- "! " + string(line) }}
-	must(t, c.cmd.Start())
+	try.E(c.cmd.Start())
 	go func() {
 		c.cmd.Wait()
 		close(c.lines)
@@ -235,31 +230,27 @@ func (c *command) end(status int, want string) {
 
 // press presses a button of the page, and returns the page.
 func (c *command) press(page, fault string) string {
-	req, err := http.NewRequest("POST", page+"fault", strings.NewReader("fault="+fault))
-	must(c.T, err)
+	req := try.E1(http.NewRequest("POST", page+"fault", strings.NewReader("fault="+fault)))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Origin", strings.TrimSuffix(page, "/"))
-	resp, err := http.DefaultClient.Do(req)
-	must(c.T, err)
+	resp := try.E1(http.DefaultClient.Do(req))
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	must(c.T, err)
+	body := try.E1(io.ReadAll(resp.Body))
 	return string(body)
 }
 
 // userEnviron returns the environment of a user who has settings that are not the
-// platform's, and the GOROOT, and lays out a CACHE_DIR that shares the user's build cache.
-func userEnviron(t *testing.T, cache string) (environ []string, goroot string) {
-	environ, values, err := machine.Environ(t.Context(), "GOCACHE")
-	must(t, err)
-	goroot, gocache := values[0], values[1]
+// platform's, and lays out a CACHE_DIR that shares the user's build cache.
+func userEnviron(t *testing.T, cache string) []string {
+	environ, values := try.E2(machine.Environ(t.Context(), "GOCACHE"))
+	gocache := values[1]
 	home := t.TempDir()
-	must(t, os.MkdirAll(filepath.Join(home, ".config", "go"), 0o777))
-	must(t, os.WriteFile(filepath.Join(home, ".config", "go", "env"), []byte("GOOS=plan9\nGOPRIVATE=git.example\n"), 0o666))
-	must(t, (&herokugo.Build{Cache: cache}).InstallGo(goroot))
-	must(t, os.Symlink(gocache, filepath.Join(cache, ".heroku", "go", "go-build-cache")))
+	try.E(os.MkdirAll(filepath.Join(home, ".config", "go"), 0o777))
+	try.E(os.WriteFile(filepath.Join(home, ".config", "go", "env"), []byte("GOOS=plan9\nGOPRIVATE=git.example\n"), 0o666))
+	try.E((&herokugo.Build{Cache: cache}).InstallGo(values[0]))
+	try.E(os.Symlink(gocache, filepath.Join(cache, ".heroku", "go", "go-build-cache")))
 	return append(environ, "HOME="+home, "GOENV=", "GOCACHE="+gocache, "GOFLAGS=-mod=mod -tags=users", "GOBIN=/nowhere",
-		"HMETRICS_VERBOSE=", "GREETING=from the user", "GIT_TERMINAL_PROMPT=0", "TERM=xterm"), goroot
+		"HMETRICS_VERBOSE=", "GREETING=from the user", "GIT_TERMINAL_PROMPT=0", "TERM=xterm")
 }
 
 // gone waits until a process runs no more. One that has lost its parent may stay a
@@ -274,9 +265,26 @@ func (c *command) gone(pid string) {
 	c.Errorf("process %s still runs", pid)
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+func TestFindProcesses(t *testing.T) {
+	const none = ", which is none of the app's Go programs, bin/web, bin/tool: it is not started here, and reports nothing\n"
+	for procfile, want := range map[string]string{
+		"# what runs\nweb: GOGC=50 ./bin/web -port $PORT\nworker:tool  --work\n": "web(web): GOGC=50 ./bin/web -port $PORT\nworker(tool): tool  --work\n",
+		"release: bin/tool migrate\na: 'bin/web'\n": "Procfile: release is not run here; on Heroku it runs before each new release starts: bin/tool migrate\n" +
+			"a(web): 'bin/web'\n",
+		"web: node web\nassets: 'other/web'\nx: ''\n": "Procfile: web runs node" + none + "Procfile: assets runs other/web" + none + "Procfile: x runs " + none +
+			"web(web): bin/web\ntool(tool): bin/tool\n",
+		"web bin/web\nworker: A=b exec ./bin/wroker\n\n": "Procfile: line 1 is not NAME: COMMAND, so Heroku ignores it: web bin/web\n" +
+			"Procfile: worker runs ./bin/wroker" + none + "web(web): bin/web\ntool(tool): bin/tool\n",
+	} {
+		dir := t.TempDir()
+		try.E(os.WriteFile(filepath.Join(dir, "Procfile"), []byte(procfile), 0o666))
+		var out bytes.Buffer
+		list := try.E1((&session{stderr: &out, built: dir}).findProcesses([]string{"web", "tool"}))
+		for _, p := range list {
+			fmt.Fprintf(&out, "%s(%s): %s\n", p.name, p.binary, p.command)
+		}
+		if got := strings.ReplaceAll(out.String(), "try: warning: ", ""); got != want {
+			t.Errorf("%q: got\n%s\nwant\n%s", procfile, got, want)
+		}
 	}
 }

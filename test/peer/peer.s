@@ -1,1 +1,0 @@
-// Its presence lets peer.go declare functions without bodies.
