@@ -54,6 +54,7 @@ type faultCase struct {
 	pause    time.Duration // the least between the first two of them
 	only5xx  bool          // by OTLP such an answer is no reason for another attempt
 	otlp     bool          // for OTLP only
+	totals   bool          // not for deltas: each of two servers sees a part of them
 }
 
 // world is what a faultCase's setup may change.
@@ -143,7 +144,7 @@ var faultCases = []faultCase{
 	{name: "302 to another host", setup: elsewhere(302), failed: 2, says: "another host"},
 	{name: "307 to another host", setup: elsewhere(307), failed: 2, says: "another host"},
 	{name: "308 to another host", setup: elsewhere(308), failed: 2, says: "another host"},
-	{name: "308 from http to https", setup: upgrade},
+	{name: "308 from http to https", setup: upgrade, totals: true},
 	{name: "308 from https to http", setup: downgrade, failed: 2, says: "another host or scheme"},
 	{name: "redirect loop", faults: func(self, _ string) []endpoint.Fault {
 		return burst(maxRedirects+1, endpoint.Redirect(307, self))
@@ -173,11 +174,12 @@ var faultCases = []faultCase{
 // doubled by it and that neither an error nor a panic's text holds a secret of the
 // URL, and prints what it saw.
 func TestFaults(t *testing.T) {
-	t.Run("Heroku", func(t *testing.T) { t.Parallel(); testFaults(t, false) })
-	t.Run("OTLP", func(t *testing.T) { t.Parallel(); testFaults(t, true) })
+	t.Run("Heroku", func(t *testing.T) { t.Parallel(); testFaults(t, false, false) })
+	t.Run("OTLP", func(t *testing.T) { t.Parallel(); testFaults(t, true, false) })
+	t.Run("OTLP, deltas", func(t *testing.T) { t.Parallel(); testFaults(t, true, true) })
 }
 
-func testFaults(t *testing.T, otlp bool) {
+func testFaults(t *testing.T, otlp, delta bool) {
 	type row struct {
 		name                                      string
 		requests, failed, accepted, lost, doubled int64
@@ -186,12 +188,12 @@ func testFaults(t *testing.T, otlp bool) {
 	t.Run("", func(t *testing.T) {
 		for i := range faultCases {
 			i, c := i, faultCases[i]
-			if c.otlp && !otlp {
+			if c.otlp && !otlp || c.totals && delta {
 				continue
 			}
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				o := c.run(t, otlp)
+				o := c.run(t, otlp, delta)
 				rows[i] = row{c.name, int64(o.requests), int64(len(o.failures)), int64(o.accepted), o.lost, o.doubled}
 			})
 		}
@@ -216,8 +218,9 @@ type outcome struct {
 
 // run has a reporter report through the case's fault until enough reports were
 // accepted, and checks what came of them.
-func (c faultCase) run(t *testing.T, otlp bool) outcome {
+func (c faultCase) run(t *testing.T, otlp, delta bool) outcome {
 	r := c.prepare(t, otlp)
+	r.delta = delta
 	defer r.server.Close()
 	before, after := r.report()
 	r.count(before, after)
@@ -230,6 +233,7 @@ type faultRun struct {
 	faultCase
 	t      *testing.T
 	otlp   bool
+	delta  bool
 	config Config
 	world  *world
 	server *endpoint.Server
@@ -317,8 +321,8 @@ func (r *faultRun) report() (before, after int64) {
 	t := r.t
 	reporter := Reporter{format: &r.heroku}
 	if r.otlp {
-		f := newOTLPFormat()
-		f.gzip = true
+		f := testedFormat()
+		f.gzip, f.delta[counter], f.delta[histogram] = true, r.delta, r.delta
 		f.requests.Set("Content-Encoding", "gzip")
 		reporter.format = f
 	}

@@ -19,8 +19,10 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-func newOTLPFormat() *otlpFormat {
-	return &otlpFormat{requests: http.Header{"Content-Type": {"application/x-protobuf"}}, resource: resource("tested", map[string]string{})}
+func testedFormat() *otlpFormat {
+	f := newOTLPFormat(instruments)
+	f.requests, f.resource = http.Header{"Content-Type": {"application/x-protobuf"}}, resource("tested", map[string]string{})
+	return f
 }
 
 func export(t testing.TB, f format) endpoint.Export {
@@ -201,7 +203,7 @@ func TestTheVersionIsTheBuildpacks(t *testing.T) {
 func TestWhatIsSentByOTLP(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(200))
 	runtime.GC()
-	f := newOTLPFormat()
+	f := testedFormat()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	e := export(t, f)
@@ -216,8 +218,8 @@ func TestWhatIsSentByOTLP(t *testing.T) {
 	for name, bracket := range map[string][2]uint64{
 		"go.memory.used{stack}": {before.StackInuse / 2, after.StackInuse * 2},
 		"go.memory.used{other}": {(before.Sys - before.HeapReleased - before.StackInuse) * 9 / 10, (after.Sys - after.HeapReleased) * 11 / 10},
-		"go.memory.allocated":   {before.TotalAlloc * 9 / 10, after.TotalAlloc},
-		"go.memory.allocations": {before.Mallocs / 2, after.Mallocs}, // that does not count tiny ones one by one
+		"go.memory.allocated":   {before.TotalAlloc * 9 / 10, after.TotalAlloc * 11 / 10}, // Go 1.18 counts what it has set aside
+		"go.memory.allocations": {before.Mallocs / 2, after.Mallocs},                      // that does not count tiny ones one by one
 		"go.memory.gc.goal":     {before.NextGC, after.NextGC},
 		"go.memory.gc.cycles":   {uint64(before.NumGC), uint64(after.NumGC)},
 		"go.goroutine.count":    {1, uint64(runtime.NumGoroutine()) + 20},
@@ -226,16 +228,13 @@ func TestWhatIsSentByOTLP(t *testing.T) {
 			t.Errorf("%s is %v, %v, want %v", name, v, ok, bracket)
 		}
 	}
-	has := map[string]bool{}
-	for _, d := range metrics.All() {
-		has[d.Name] = true
-	}
-	for name, source := range map[string]string{
-		"go.processor.limit": "/sched/gomaxprocs:threads", "go.config.gogc": "/gc/gogc:percent",
-		"go.cpu.time{user}": "/cpu/classes/user:cpu-seconds", "go.cpu.time{idle}": "/cpu/classes/idle:cpu-seconds", "go.cpu.time{gc}": "/cpu/classes/gc/total:cpu-seconds", "go.cpu.time{scavenge}": "/cpu/classes/scavenge/total:cpu-seconds",
-	} {
-		if _, sent := e.Values[name]; sent != has[source] {
-			t.Errorf("%s: sent %v, in this release %v", name, sent, has[source])
+	for _, in := range instruments {
+		sent := e.Histograms[in.name].Count > 0
+		for name := range e.Values {
+			sent = sent || name == in.name || strings.HasPrefix(name, in.name+"{")
+		}
+		if limit := in.name == "go.memory.limit"; sent != (release(t) >= in.since && !limit) {
+			t.Errorf("%s: sent %v by Go 1.%d", in.name, sent, release(t))
 		}
 	}
 	if n, ok := e.Values["go.processor.limit"]; ok && n != float64(runtime.GOMAXPROCS(0)) {
@@ -244,21 +243,25 @@ func TestWhatIsSentByOTLP(t *testing.T) {
 	if n, ok := e.Values["go.config.gogc"]; ok && n != 200 {
 		t.Errorf("go.config.gogc is %v", n)
 	}
-	for name, source := range map[string]string{"go.schedule.duration": "/sched/latencies:seconds", "go.memory.gc.pause.duration": "/sched/pauses/total/gc:seconds"} {
-		h, sent := e.Histograms[name]
-		if sent != has[source] {
-			t.Errorf("%s: sent %v, in this release %v", name, sent, has[source])
-		}
-		if sent && (len(h.Bounds) != 11 || h.Bounds[0] != 1.024e-6 || h.Bounds[10] != 1.073741824 || h.Count == 0 || h.Sum <= 0) {
+	for name, h := range e.Histograms {
+		if len(h.Bounds) != 11 || h.Bounds[0] != 1.024e-6 || h.Bounds[10] != 1.073741824 || h.Sum <= 0 {
 			t.Errorf("%s is %+v", name, h)
 		}
 	}
 }
 
+// release is the minor number of the Go release that runs.
+func release(t *testing.T) (minor int) {
+	if _, err := fmt.Sscanf(runtime.Version(), "go1.%d", &minor); err != nil {
+		t.Skipf("%s is no release", runtime.Version())
+	}
+	return minor
+}
+
 // A limit that is none, and a collector that is off, have no number.
 func TestWhatIsUnlimitedIsAbsent(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	f := newOTLPFormat()
+	f := testedFormat()
 	e := export(t, f)
 	for _, name := range []string{"go.memory.limit", "go.config.gogc"} {
 		if v, ok := e.Values[name]; ok {
@@ -267,43 +270,100 @@ func TestWhatIsUnlimitedIsAbsent(t *testing.T) {
 	}
 }
 
-// What has vanished from a Go release is absent, not 0.
+// What has vanished from a Go release is absent, not 0, and so is what lacks a part.
 func TestAMetricThatIsGoneIsAbsent(t *testing.T) {
-	for i := range instruments {
-		defer func(i int, source string) { instruments[i].source = source }(i, instruments[i].source)
+	gone := "/no/such:metric"
+	f := newOTLPFormat([]instrument{
+		{"go.goroutine.count", "{goroutine}", "what", upDownCounter, 18, []point{{sources: []string{gone}}}},
+		{"go.schedule.duration", "s", "what", histogram, 18, []point{{sources: []string{gone}}}},
+		{"go.memory.gc.goal", "By", "what", upDownCounter, 18, []point{{sources: []string{"/gc/heap/goal:bytes", gone}}}},
+		{"go.memory.gc.cycles", "{gc_cycle}", "what", counter, 18, []point{{sources: []string{"/gc/cycles/total:gc-cycles"}}}},
+	})
+	f.resource = testedFormat().resource
+	if e := export(t, f); len(e.Values) != 1 || len(e.Histograms) != 0 {
+		t.Errorf("got %v, %v", e.Values, e.Histograms)
 	}
-	for i := range instruments {
-		if name := instruments[i].name; strings.HasPrefix(name, "go.cpu") || strings.HasPrefix(name, "go.sch") || name == "go.goroutine.count" {
-			instruments[i].source = "/no/such:metric"
+}
+
+// What only grows must not be seen to go down, which an estimate of the runtime's can.
+func TestACounterThatGoesDown(t *testing.T) {
+	f := newOTLPFormat([]instrument{{"go.memory.allocated", "By", "what", counter, 18, []point{{sources: []string{"/memory/classes/heap/objects:bytes"}}}}})
+	f.resource = testedFormat().resource
+	live := make([]byte, 64<<20)
+	before := export(t, f).Values["go.memory.allocated"]
+	runtime.KeepAlive(live)
+	f.delivered(nil)
+	runtime.GC()
+	if after := export(t, f).Values["go.memory.allocated"]; after != before {
+		t.Errorf("from %v to %v", before, after)
+	}
+	f.delta[counter] = true
+	if added := export(t, f).Values["go.memory.allocated"]; added != 0 {
+		t.Errorf("%v were added", added)
+	}
+}
+
+// The deltas of acknowledged exports add up to the totals, each from where the last
+// acknowledged one ended, and what a failed one would have brought is in the next.
+func TestDeltas(t *testing.T) {
+	f := testedFormat()
+	f.delta = [kinds]bool{counter: true, histogram: true}
+	end, sums := time.Unix(0, started.UnixNano()), map[string]float64{}
+	var last endpoint.Export
+	for i := 0; i < 9; i++ {
+		runtime.GC()
+		last = export(t, f)
+		if !last.Since.Equal(end) || !last.Start.Equal(time.Unix(0, started.UnixNano())) {
+			t.Errorf("export %d: deltas from %v, want %v; totals from %v", i, last.Since, end, last.Start)
+		}
+		if i%3 == 1 {
+			continue // not acknowledged
+		}
+		f.delivered(nil)
+		end = last.Time
+		for _, name := range last.Deltas {
+			sums[name] += last.Values[name] + float64(last.Histograms[name].Count)
 		}
 	}
-	e := export(t, newOTLPFormat())
-	if len(e.Values) < 5 {
-		t.Errorf("got %v", e.Values)
-	}
-	for name := range e.Values {
-		if strings.HasPrefix(name, "go.cpu") || name == "go.goroutine.count" {
-			t.Errorf("%s is there", name)
+	totals := 0
+	for _, m := range f.metrics {
+		for _, s := range m.series {
+			name := m.name
+			if s.attribute != "" {
+				name += "{" + s.point.value + "}"
+			}
+			total := float64(s.acked.count) + s.acked.seconds
+			if m.kind == histogram {
+				total = float64(s.acked.count)
+			}
+			if _, delta := sums[name]; delta != (m.kind != upDownCounter && release(t) >= m.since) {
+				t.Errorf("%s: delta %v", name, delta)
+			} else if delta {
+				totals++
+				if math.Abs(sums[name]-total) > 1e-9*total {
+					t.Errorf("%s: the deltas add up to %v, the total is %v", name, sums[name], total)
+				}
+			}
 		}
 	}
-	if _, ok := e.Histograms["go.schedule.duration"]; ok {
-		t.Error("go.schedule.duration is there")
+	if totals < 4 || sums["go.memory.gc.cycles"] < 9 {
+		t.Errorf("%d totals of %v", totals, sums)
 	}
 }
 
 // The runtime's buckets fit between the bounds, so counts are exact, and the sum
 // is within half a bucket.
-func TestCoarse(t *testing.T) {
+func TestWithinBounds(t *testing.T) {
 	inf := math.Inf(1)
-	counts, count, sum := coarse(&metrics.Float64Histogram{
+	v := withinBounds(&metrics.Float64Histogram{
 		Buckets: []float64{-inf, 0, 512e-9, 1024e-9, 2048e-9, 4096e-9, 1, 2, inf},
 		Counts:  []uint64{1, 2, 3, 4, 5, 0, 6, 7},
 	})
-	if got, want := fmt.Sprint(counts), "[6 9 0 0 0 0 0 0 0 0 0 13]"; got != want {
-		t.Errorf("counts %v, want %v", got, want)
+	if got, want := fmt.Sprint(v.buckets), "[6 9 0 0 0 0 0 0 0 0 0 13]"; got != want {
+		t.Errorf("buckets %v, want %v", got, want)
 	}
-	if want := 2*256e-9 + 3*768e-9 + 4*1536e-9 + 5*3072e-9 + 6*1.5 + 7*2; count != 28 || math.Abs(sum-want) > 1e-12 {
-		t.Errorf("%d, %v, want %v", count, sum, want)
+	if want := 2*256e-9 + 3*768e-9 + 4*1536e-9 + 5*3072e-9 + 6*1.5 + 7*2; v.count != 28 || math.Abs(v.seconds-want) > 1e-12 {
+		t.Errorf("%d, %v, want %v", v.count, v.seconds, want)
 	}
 
 	read := []metrics.Sample{{Name: "/sched/latencies:seconds"}}
@@ -322,7 +382,7 @@ func TestCoarse(t *testing.T) {
 // A document is the one thing that an export allocates before it is sent, whole at
 // once.
 func TestAllocationsOfADocument(t *testing.T) {
-	f := newOTLPFormat()
+	f := testedFormat()
 	for _, f.gzip = range []bool{false, true} {
 		most := 1.0
 		if f.gzip {
@@ -335,7 +395,7 @@ func TestAllocationsOfADocument(t *testing.T) {
 }
 
 func TestCompressedDocuments(t *testing.T) {
-	f := newOTLPFormat()
+	f := testedFormat()
 	f.gzip = true
 	for i := 0; i < 3; i++ {
 		if i == 2 { // more than one block
@@ -360,7 +420,7 @@ func TestCompressedDocuments(t *testing.T) {
 }
 
 func TestPartialSuccess(t *testing.T) {
-	f := newOTLPFormat()
+	f := testedFormat()
 	for answer, want := range map[string]string{
 		"":                                "",
 		"\x0a\x00":                        "",
@@ -384,7 +444,7 @@ func TestPartialSuccess(t *testing.T) {
 
 func FuzzPartialSuccess(f *testing.F) {
 	f.Add([]byte("\x0a\x08\x08\xac\x02\x12\x03two"))
-	f.Fuzz(func(t *testing.T, answer []byte) { new(otlpFormat).delivered(answer) })
+	f.Fuzz(func(t *testing.T, answer []byte) { testedFormat().delivered(answer) })
 }
 
 func TestStatusesThatOTLPTriesAgain(t *testing.T) {
@@ -397,7 +457,7 @@ func TestStatusesThatOTLPTriesAgain(t *testing.T) {
 }
 
 func BenchmarkOTLPDocument(b *testing.B) {
-	f := newOTLPFormat()
+	f := testedFormat()
 	b.ReportAllocs()
 	for i := 0; i < b.N; i++ {
 		f.document()

@@ -64,7 +64,8 @@ func OTLP(o Options) (*Reporter, Options) {
 	o.Config.Interval = milliseconds("METRIC_EXPORT_INTERVAL", otel.Metric_Export_Interval, time.Minute)
 	o.Config.Timeout = milliseconds("EXPORTER_OTLP_TIMEOUT", otlp.Timeout, 10*time.Second)
 
-	f := &otlpFormat{requests: http.Header{"Content-Type": {"application/x-protobuf"}}}
+	f := newOTLPFormat(instruments)
+	f.requests = http.Header{"Content-Type": {"application/x-protobuf"}}
 	if f.gzip = otlp.Compression == "gzip"; f.gzip {
 		f.requests.Set("Content-Encoding", "gzip")
 	} else if otlp.Compression != "" && otlp.Compression != "none" {
