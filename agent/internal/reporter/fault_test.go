@@ -158,7 +158,8 @@ var faultCases = []faultCase{
 	{name: "proxy that refuses", setup: refusingProxy, failed: 1, says: "Forbidden"},
 	{name: "proxy that is not there", setup: absentProxy, failed: 1, says: "proxyconnect"},
 
-	{name: "partial success", otlp: true, faults: always(1, endpoint.PartialSuccess(3, "of a sort")), failed: 1, says: `rejected 3 data points: "of a sort"`},
+	{name: "partial success", otlp: true, faults: always(1, endpoint.PartialSuccess(3, "of a sort")), failed: 1, says: "rejected 3 data points"},
+	{name: "partial success with nothing rejected", otlp: true, faults: always(1, endpoint.PartialSuccess(0, "of a sort"))},
 
 	{name: "panic of the agent", setup: func(w *world) func() {
 		var once sync.Once
@@ -322,6 +323,7 @@ func (r *faultRun) report() (before, after int64) {
 	reporter := Reporter{format: &r.heroku}
 	if r.otlp {
 		f := testedFormat()
+		f.log = func(...string) {}
 		f.gzip, f.delta[counter], f.delta[histogram] = true, r.delta, r.delta
 		f.requests.Set("Content-Encoding", "gzip")
 		reporter.format = f

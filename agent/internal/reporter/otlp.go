@@ -22,9 +22,12 @@ type otlpFormat struct {
 	gzip     bool   // whether documents have that format
 	delta    [kinds]bool
 
+	certificates certificates
+	log          func(lines ...string)
+	warned       bool // by the last acknowledgement
+
 	metrics     []metric
-	read        []metrics.Sample // of all metrics, so that they are of one moment
-	acked, sent uint64           // when the values of these names were read, in ns since 1970
+	acked, sent uint64 // when values were read that were acknowledged, and sent: ns since 1970
 }
 
 type metric struct {
@@ -35,7 +38,7 @@ type metric struct {
 // A series is a point as it changes.
 type series struct {
 	point
-	read        []metrics.Sample // of the point's sources: part of the format's
+	read        []metrics.Sample
 	acked, sent value
 }
 
@@ -51,19 +54,13 @@ func newOTLPFormat(instruments []instrument) *otlpFormat {
 	for _, in := range instruments {
 		m := metric{instrument: in}
 		for _, p := range in.points {
-			m.series = append(m.series, series{point: p})
+			s := series{point: p}
 			for _, name := range p.sources {
-				f.read = append(f.read, metrics.Sample{Name: name})
+				s.read = append(s.read, metrics.Sample{Name: name})
 			}
+			m.series = append(m.series, s)
 		}
 		f.metrics = append(f.metrics, m)
-	}
-	rest := f.read
-	for _, m := range f.metrics {
-		for i := range m.series {
-			n := len(m.series[i].sources)
-			m.series[i].read, rest = rest[:n], rest[n:]
-		}
 	}
 	return f
 }
@@ -76,7 +73,7 @@ func (f *otlpFormat) retry(status int) bool {
 }
 
 // delivered returns an error if the answer tells of points that were rejected. To
-// send those again would not help.
+// send those again would not help. Why is in the endpoint's words, which are not shown.
 func (f *otlpFormat) delivered(answer []byte) error {
 	f.acked = f.sent
 	for _, m := range f.metrics {
@@ -87,15 +84,21 @@ func (f *otlpFormat) delivered(answer []byte) error {
 	_, partial := find(answer, 1) // of ExportMetricsServiceResponse
 	rejected, _ := find(partial, 1)
 	_, why := find(partial, 2)
-	if rejected == 0 && len(why) == 0 {
-		return nil
+	if rejected > 0 {
+		return fmt.Errorf("the endpoint rejected %d data points; its own log says why", rejected)
 	}
-	return fmt.Errorf("the endpoint rejected %d data points: %.200q", rejected, why)
+	if len(why) > 0 && !f.warned {
+		f.log("warning: the endpoint took all data points, but not without a word; its own log says which")
+	}
+	f.warned = len(why) > 0
+	return nil
 }
 
 // document returns an ExportMetricsServiceRequest.
 func (f *otlpFormat) document() ([]byte, error) {
-	metrics.Read(f.read)
+	if err := f.certificates.load(f.log); err != nil {
+		return nil, err
+	}
 	if f.sent = uint64(time.Now().UnixNano()); f.sent < f.acked {
 		f.sent = f.acked // the wall clock was put back
 	}
@@ -142,18 +145,10 @@ func (f *otlpFormat) metric(e *encoder, m *metric) {
 		e.text(3, m.unit)
 		e.message(data, func() {
 			for i := range m.series {
-				s := &m.series[i]
-				v := s.sent
-				if temporality == delta {
-					v = v.since(s.acked)
-				}
 				e.message(1, func() {
 					e.fixed64(2, start)
 					e.fixed64(3, f.sent)
-					e.value(v, s.read[0].Value.Kind())
-					if s.attribute != "" {
-						e.attribute(7, s.attribute, s.point.value)
-					}
+					m.series[i].encode(e, temporality == delta)
 				})
 			}
 			e.varint(2, uint64(temporality))
@@ -164,19 +159,18 @@ func (f *otlpFormat) metric(e *encoder, m *metric) {
 	})
 }
 
-// take makes what was read the value to be sent. It returns false if this release of Go
-// lacks one of the sources, and if what is a limit has none.
+// take reads the value to be sent. It returns false if this release of Go lacks one of
+// the sources, and if what is a limit has none.
 func (s *series) take(k kind) bool {
+	metrics.Read(s.read)
 	var v value
 	for i, source := range s.read {
 		switch read := source.Value; read.Kind() {
 		case metrics.KindUint64:
-			if read.Uint64() >= math.MaxInt64 {
-				return false
-			} else if i == 0 {
-				v.count = read.Uint64()
-			} else {
+			if i > 0 {
 				v.count -= read.Uint64()
+			} else {
+				v.count = read.Uint64()
 			}
 		case metrics.KindFloat64:
 			v.seconds = read.Float64()
@@ -187,38 +181,40 @@ func (s *series) take(k kind) bool {
 		}
 	}
 	if k == counter && (v.count < s.acked.count || v.seconds < s.acked.seconds) {
-		v = s.acked // the runtime's estimates of CPU time can go down
+		v = s.acked // the runtime's estimates can go down
 	}
 	s.sent = v
-	return true
+	return v.count < math.MaxInt64
 }
 
-// since returns what came to v after an earlier value.
-func (v value) since(earlier value) value {
-	v.count -= earlier.count
-	v.seconds -= earlier.seconds
-	for i := range v.buckets {
-		v.buckets[i] -= earlier.buckets[i]
+// encode appends those fields of a NumberDataPoint or HistogramDataPoint that are of this
+// series: its value or, for delta, what came to it since it was acknowledged.
+func (s *series) encode(e *encoder, delta bool) {
+	v, before := &s.sent, &value{}
+	if delta {
+		before = &s.acked
 	}
-	return v
-}
-
-// value appends the fields of a NumberDataPoint or HistogramDataPoint that hold v.
-func (e *encoder) value(v value, k metrics.ValueKind) {
-	switch k {
+	switch s.read[0].Value.Kind() {
 	case metrics.KindUint64:
-		e.fixed64(6, v.count)
+		e.fixed64(6, v.count-before.count)
 	case metrics.KindFloat64:
-		e.fixed64(4, math.Float64bits(v.seconds))
+		e.fixed64(4, math.Float64bits(v.seconds-before.seconds))
 	case metrics.KindFloat64Histogram:
-		e.fixed64(4, v.count)
-		e.fixed64(5, math.Float64bits(v.seconds))
-		e.message(6, func() { e.packed(v.buckets[:]...) })
+		e.fixed64(4, v.count-before.count)
+		e.fixed64(5, math.Float64bits(v.seconds-before.seconds))
+		e.message(6, func() {
+			for i, n := range v.buckets {
+				e.packed(n - before.buckets[i])
+			}
+		})
 		e.message(7, func() {
 			for _, b := range bounds {
 				e.packed(math.Float64bits(b))
 			}
 		})
+	}
+	if s.attribute != "" {
+		e.attribute(7, s.attribute, s.value)
 	}
 }
 

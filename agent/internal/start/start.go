@@ -13,7 +13,7 @@ import (
 
 // herokuReporter is the import path of a package in this program that reports to
 // Heroku by itself, or empty; otlpReporter is that of one that sends the runtime's
-// metrics by OTLP. Only the linker sets them, with -X, where the buildpack links this
+// metrics by OTLP if the program starts it. Only the linker sets them, with -X, where the buildpack links this
 // package into a program.
 var herokuReporter, otlpReporter string
 
@@ -27,8 +27,7 @@ const initTime = 5 * time.Second
 func Reporting() {
 	startIfOn(new([4]*byte), time.Now())
 	if reporter.OTLPIsOn() {
-		r, o := reporter.OTLP(reporter.FromEnvironment())
-		start(r, o, otlpReporter)
+		start(reporter.OTLP(reporter.FromEnvironment(), otlpReporter))
 	}
 }
 
@@ -40,7 +39,10 @@ func startIfOn(again *[4]*byte, began time.Time) {
 	case defaultEndpoint() != "":
 		o := reporter.FromEnvironment()
 		o.Endpoint = defaultEndpoint
-		start(&reporter.Heroku, o, herokuReporter)
+		if herokuReporter != "" {
+			o.Off = reporter.LinkedBeside(herokuReporter)
+		}
+		start(&reporter.Heroku, o)
 	case time.Since(began) < initTime:
 		runtime.SetFinalizer(again, func(again *[4]*byte) { startIfOn(again, began) })
 	}
@@ -52,13 +54,10 @@ func startIfOn(again *[4]*byte, began time.Time) {
 //go:norace
 func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
 
-func start(r *reporter.Reporter, o reporter.Options, other string) {
+func start(r *reporter.Reporter, o reporter.Options) {
 	// Logging reads the time zone, which main may be about to set, so nothing
 	// is logged earlier than a first report.
 	began := time.Now()
-	if other != "" {
-		o.Off = "this program reports by itself, with " + other
-	}
 	if o.Off != "" {
 		if o.Config.Verbose {
 			log := func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil }
