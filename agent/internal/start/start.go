@@ -8,6 +8,7 @@ import (
 	"time"
 
 	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/memlimit"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
 )
 
@@ -25,6 +26,9 @@ const initTime = 5 * time.Second
 // is called once: by the init function of package onload, or by that which the
 // buildpack adds to a main package, after all init functions of the program.
 func Reporting() {
+	if said := memlimit.Apply(); said != "" {
+		later(reporter.FromEnvironment().Config, said)
+	}
 	startIfOn(new([4]*byte), time.Now())
 	if reporter.OTLPIsOn() {
 		start(reporter.OTLP(reporter.FromEnvironment(), otlpReporter))
@@ -54,15 +58,18 @@ func startIfOn(again *[4]*byte, began time.Time) {
 //go:norace
 func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
 
+// later logs lines once an interval is over. Logging reads the time zone, which main may
+// be about to set, so nothing is logged earlier than a first report.
+func later(c reporter.Config, lines ...string) {
+	if c.Verbose {
+		time.AfterFunc(c.Interval, func() { contain(func() error { c.Log(lines...); return nil }) })
+	}
+}
+
 func start(r *reporter.Reporter, o reporter.Options) {
-	// Logging reads the time zone, which main may be about to set, so nothing
-	// is logged earlier than a first report.
 	began := time.Now()
 	if o.Off != "" {
-		if o.Config.Verbose {
-			log := func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil }
-			time.AfterFunc(o.Config.Interval, func() { contain(log) })
-		}
+		later(o.Config, append(o.Problems, "off: "+o.Off)...)
 		return
 	}
 	l := &logger{log: o.Config.Log}

@@ -223,6 +223,7 @@ func TestOff(t *testing.T) {
 		{"OTLP without an endpoint", programs.with, "OTEL_EXPORTER_OTLP_ENDPOINT= OTEL_METRICS_EXPORTER=otlp", ""},
 		{"OTLP by gRPC", programs.with, "OTEL_EXPORTER_OTLP_ENDPOINT=URL OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "[hmetrics] OTLP: off: the protocol \"grpc\" is not supported: set OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf, and the endpoint to the port for that, usually 4318\n"},
 		{"OTLP, heroku run", programs.with, "OTEL_EXPORTER_OTLP_ENDPOINT=URL DYNO=run.1", "[hmetrics] OTLP: off: run.1 is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too\n"},
+		{"a memory limit", programs.with, "HMETRICS_MEMORY_LIMIT=400MiB", "[hmetrics] memory limit of 419430400 bytes: as HMETRICS_MEMORY_LIMIT has it\n"},
 		{"another reporter by OTLP", programs.otherOTLP, "OTEL_EXPORTER_OTLP_ENDPOINT=URL", "[hmetrics] OTLP: off: this program links example.com/other, and two reporters would count everything twice: if it is never started, set OTEL_METRICS_EXPORTER=otlp\n"},
 		{"another reporter", programs.other, "HEROKU_METRICS_URL=URL", "[hmetrics] off: this program links example.com/other, and two reporters would count everything twice\n"},
 	} {
