@@ -54,7 +54,7 @@ type faultCase struct {
 	pause    time.Duration // the least between the first two of them
 	only5xx  bool          // by OTLP such an answer is no reason for another attempt
 	otlp     bool          // for OTLP only
-	totals   bool          // not for deltas: each of two servers sees a part of them
+	totals   bool          // by OTLP no deltas, of which each of two servers would see a part
 }
 
 // world is what a faultCase's setup may change.
@@ -175,12 +175,11 @@ var faultCases = []faultCase{
 // doubled by it and that neither an error nor a panic's text holds a secret of the
 // URL, and prints what it saw.
 func TestFaults(t *testing.T) {
-	t.Run("Heroku", func(t *testing.T) { t.Parallel(); testFaults(t, false, false) })
-	t.Run("OTLP", func(t *testing.T) { t.Parallel(); testFaults(t, true, false) })
-	t.Run("OTLP, deltas", func(t *testing.T) { t.Parallel(); testFaults(t, true, true) })
+	t.Run("Heroku", func(t *testing.T) { t.Parallel(); testFaults(t, false) })
+	t.Run("OTLP", func(t *testing.T) { t.Parallel(); testFaults(t, true) })
 }
 
-func testFaults(t *testing.T, otlp, delta bool) {
+func testFaults(t *testing.T, otlp bool) {
 	type row struct {
 		name                                      string
 		requests, failed, accepted, lost, doubled int64
@@ -189,12 +188,12 @@ func testFaults(t *testing.T, otlp, delta bool) {
 	t.Run("", func(t *testing.T) {
 		for i := range faultCases {
 			i, c := i, faultCases[i]
-			if c.otlp && !otlp || c.totals && delta {
+			if c.otlp && !otlp {
 				continue
 			}
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				o := c.run(t, otlp, delta)
+				o := c.run(t, otlp)
 				rows[i] = row{c.name, int64(o.requests), int64(len(o.failures)), int64(o.accepted), o.lost, o.doubled}
 			})
 		}
@@ -219,9 +218,8 @@ type outcome struct {
 
 // run has a reporter report through the case's fault until enough reports were
 // accepted, and checks what came of them.
-func (c faultCase) run(t *testing.T, otlp, delta bool) outcome {
+func (c faultCase) run(t *testing.T, otlp bool) outcome {
 	r := c.prepare(t, otlp)
-	r.delta = delta
 	defer r.server.Close()
 	before, after := r.report()
 	r.count(before, after)
@@ -234,7 +232,6 @@ type faultRun struct {
 	faultCase
 	t      *testing.T
 	otlp   bool
-	delta  bool
 	config Config
 	world  *world
 	server *endpoint.Server
@@ -324,7 +321,7 @@ func (r *faultRun) report() (before, after int64) {
 	if r.otlp {
 		f := testedFormat()
 		f.log = func(...string) {}
-		f.gzip, f.delta[counter], f.delta[histogram] = true, r.delta, r.delta
+		f.gzip, f.delta[counter], f.delta[histogram] = true, !r.totals, !r.totals
 		f.requests.Set("Content-Encoding", "gzip")
 		reporter.format = f
 	}
