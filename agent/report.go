@@ -1,47 +1,45 @@
-/*
-Package hmetrics reports the Go runtime's metrics to Heroku. It takes the place
-of github.com/heroku/x/hmetrics: change the import path and nothing else.
-
-Most programs need no more than
-
-	import _ "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload"
-
-and with the buildpack not even that. See
-https://devcenter.heroku.com/articles/language-runtime-metrics-go for what
-Heroku makes of the metrics.
-
-# What is reported
-
-Each report has two counters, garbage collections and the nanoseconds for which
-they stopped the world, and five gauges: the bytes and the number of heap
-objects, the bytes of stacks, the heap size at which the next collection starts
-and the number of goroutines. Taking them does not stop the world.
-
-Counters are what was added since the last report that the endpoint
-acknowledged with a 2xx answer, in this or an earlier call of Report, and before
-the first since the process started. What an outage held up arrives with the
-first report after it. A report whose acknowledgement gets lost is sent again,
-so that in such a case an interval may be counted twice, but never not at all.
-
-# Settings
-
-Report takes these from the environment when it is called:
-
-	HMETRICS_INTERVAL  time between reports, a Go duration of at least 1s (default 20s)
-	HMETRICS_TIMEOUT   bound on one HTTP attempt, a Go duration of at least 100ms (default 10s)
-	HMETRICS_RETRIES   attempts after the first within one interval (default 3)
-	HMETRICS_VERBOSE   true: say on the standard logger what is wrong with these (default false)
-
-A value that will not do counts as not set.
-
-# Limits
-
-Every process that calls Report, or imports onload, reports: a program that
-starts itself again is counted twice, unless one of the two has an empty
-HEROKU_METRICS_URL. While reporting, a goroutine runs, which a check for leaked
-goroutines sees, and which keeps the runtime from reporting a deadlock of all
-others.
-*/
+// Package hmetrics reports the Go runtime's metrics to Heroku. It takes the place
+// of github.com/heroku/x/hmetrics: change the import path and nothing else.
+//
+// Most programs need no more than
+//
+//	import _ "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload"
+//
+// and with the buildpack not even that. See
+// https://devcenter.heroku.com/articles/language-runtime-metrics-go for what
+// Heroku makes of the metrics.
+//
+// # What is reported
+//
+// Each report has two counters, garbage collections and the nanoseconds for which
+// they stopped the world, and five gauges: the bytes and the number of heap
+// objects, the bytes of stacks, the heap size at which the next collection starts
+// and the number of goroutines. Taking them does not stop the world.
+//
+// Counters are what was added since the last report that the endpoint
+// acknowledged with a 2xx answer, in this or an earlier call of Report, and before
+// the first since the process started. What an outage held up arrives with the
+// first report after it. A report whose acknowledgement gets lost is sent again,
+// so that in such a case an interval may be counted twice, but never not at all.
+//
+// # Settings
+//
+// Report takes these from the environment when it is called:
+//
+//	HMETRICS_INTERVAL  time between reports, a Go duration of at least 1s (default 20s)
+//	HMETRICS_TIMEOUT   bound on one HTTP attempt, a Go duration of at least 100ms (default 10s)
+//	HMETRICS_RETRIES   attempts after the first within one interval (default 3)
+//	HMETRICS_VERBOSE   true: say on the standard logger what is wrong with these (default false)
+//
+// A value that will not do counts as not set.
+//
+// # Limits
+//
+// Every process that calls Report, or imports onload, reports: a program that
+// starts itself again is counted twice, unless one of the two has an empty
+// HEROKU_METRICS_URL. While reporting, a goroutine runs, which a check for leaked
+// goroutines sees, and which keeps the runtime from reporting a deadlock of all
+// others.
 package hmetrics
 
 import (

@@ -29,11 +29,16 @@ type Export struct {
 
 	Resource             map[string]string
 	ScopeName, ScopeVers string
-	Start, Time          time.Time // of every point
+	Start, Time          time.Time // of every point that is cumulative; Time of all others too
 	// Values are the points of counters, by the name of the metric or, where
-	// it has an attribute, by name{value of the attribute}.
+	// it has an attribute, by name{value of the attribute}. Those that came as
+	// deltas are totals too, once the server has taken the export.
 	Values     map[string]float64
 	Histograms map[string]Histogram
+	// Deltas are the names in Values and Histograms of points that told what was
+	// added since Since.
+	Deltas []string
+	Since  time.Time
 }
 
 // A Histogram has one more count than bounds.
@@ -49,6 +54,49 @@ type exports struct {
 	mu       sync.Mutex
 	kept     []Export
 	accepted tally
+	last     map[string]Export // with deltas, by service.instance.id, with totals
+}
+
+// continues returns an error unless the deltas of e begin where those end that were
+// accepted before, or with them, which is right if their acknowledgement got lost.
+func (x *exports) continues(e Export) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	begins := []time.Time{e.Start} // of the process
+	if last, ok := x.last[e.Resource["service.instance.id"]]; ok {
+		begins = []time.Time{last.Time, last.Since}
+	}
+	for _, begin := range begins {
+		if len(e.Deltas) == 0 || begin.IsZero() || e.Since.Equal(begin) {
+			return nil
+		}
+	}
+	return fmt.Errorf("deltas begin at %v, not at %v", e.Since, begins[0])
+}
+
+// total makes totals of the deltas of e.
+func (x *exports) total(e Export) {
+	if len(e.Deltas) == 0 {
+		return
+	}
+	id := e.Resource["service.instance.id"]
+	for _, name := range e.Deltas {
+		before := x.last[id].Histograms[name]
+		h, histogram := e.Histograms[name]
+		if !histogram {
+			e.Values[name] += x.last[id].Values[name]
+			continue
+		}
+		h.Count, h.Sum = h.Count+before.Count, h.Sum+before.Sum
+		for i, n := range before.Counts {
+			h.Counts[i] += n
+		}
+		e.Histograms[name] = h
+	}
+	if x.last == nil {
+		x.last = map[string]Export{}
+	}
+	x.last[id] = e
 }
 
 // OTLPURL returns what the named process is to have as
@@ -89,6 +137,9 @@ func (s *Server) serveOTLP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e, status, err := s.readExport(r)
+	if err == nil {
+		err, status = s.exports.continues(e), http.StatusBadRequest
+	}
 	e.Process = name
 	if err != nil {
 		e.Received, e.Refused = s.opts.Now(), reason(err)
@@ -110,6 +161,7 @@ func (s *Server) takeExport(e Export) {
 	defer s.order.Unlock()
 	if x := &s.exports; e.Refused == "" {
 		x.mu.Lock()
+		x.total(e)
 		x.kept = append(x.kept, e)
 		if extra := len(x.kept) - s.opts.Keep; extra > 0 {
 			x.kept = append(x.kept[:0], x.kept[extra:]...)
@@ -199,7 +251,7 @@ var conventions = map[string]convention{
 
 // ParseExport takes an ExportMetricsServiceRequest, which must hold one resource
 // with one scope and, by OpenTelemetry's conventions, metrics of a Go runtime:
-// each once, cumulative, with the right unit and kind, and nothing else.
+// each once, with the right unit, kind and temporality, and nothing else.
 func ParseExport(document []byte) (e Export, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -233,7 +285,7 @@ func ParseExport(document []byte) (e Export, err error) {
 	}
 	had := map[string]bool{}
 	for _, f := range scope.fields[2] {
-		m := message(f.bytes, "Metric", "1m 3m 7m 9m")
+		m := message(f.bytes, "Metric", "1m 2m 3m 7m 9m")
 		name := m.one(1).text()
 		c, known := conventions[name]
 		switch {
@@ -241,6 +293,8 @@ func ParseExport(document []byte) (e Export, err error) {
 			refuse("no convention has a metric %q", name)
 		case had[name]:
 			refuse("metric %s is there twice", name)
+		case m.one(2).text() == "":
+			refuse("%s lacks a description", name)
 		case m.one(3).text() != c.unit:
 			refuse("%s has the unit %q, not %s", name, m.one(3).text(), c.unit)
 		}
@@ -258,13 +312,13 @@ func ParseExport(document []byte) (e Export, err error) {
 }
 
 func (e *Export) sum(name string, c convention, data parsed) {
-	data.cumulative()
+	delta := data.delta(c.monotonic)
 	if monotonic := len(data.fields[3]) == 1 && data.one(3).number == 1; monotonic != c.monotonic {
 		refuse("%s: monotonic is %v", name, monotonic)
 	}
 	for _, f := range data.fields[1] {
 		p := message(f.bytes, name, "7m 2f 3f 4f 6f")
-		e.times(p)
+		e.times(p, delta)
 		key := name
 		if c.attribute != "" {
 			attribute, value := attributeOf(p.one(7))
@@ -286,6 +340,9 @@ func (e *Export) sum(name string, c convention, data parsed) {
 			refuse("%s is %v", key, value)
 		}
 		e.Values[key] = value
+		if delta {
+			e.Deltas = append(e.Deltas, key)
+		}
 	}
 	if n := strings.Count(c.values, ",") - 1; len(data.fields[1]) != n && n > 0 || n <= 0 && len(data.fields[1]) != 1 {
 		refuse("%s has %d points", name, len(data.fields[1]))
@@ -293,9 +350,9 @@ func (e *Export) sum(name string, c convention, data parsed) {
 }
 
 func (e *Export) histogram(name string, data parsed) {
-	data.cumulative()
+	delta := data.delta(true)
 	p := message(data.one(1).bytes, name, "2f 3f 4f 5f 6m 7m")
-	e.times(p)
+	e.times(p, delta)
 	h := Histogram{Count: p.one(4).number, Sum: math.Float64frombits(p.one(5).number), Counts: packed(p.one(6).bytes)}
 	total := uint64(0)
 	for _, n := range h.Counts {
@@ -311,15 +368,22 @@ func (e *Export) histogram(name string, data parsed) {
 		refuse("%s is %+v", name, h)
 	}
 	e.Histograms[name] = h
+	if delta {
+		e.Deltas = append(e.Deltas, name)
+	}
 }
 
-// times reads the times of a point, which all points have in common.
-func (e *Export) times(point parsed) {
-	start, now := time.Unix(0, int64(point.one(2).number)), time.Unix(0, int64(point.one(3).number))
-	if start.Unix() <= 0 || now.Before(start) || !e.Time.IsZero() && (!e.Start.Equal(start) || !e.Time.Equal(now)) {
-		refuse("a point is from %v to %v, another from %v to %v", start, now, e.Start, e.Time)
+// times reads the times of a point, which all that are cumulative, and all that are
+// not, have in common.
+func (e *Export) times(point parsed, delta bool) {
+	start, now, common := time.Unix(0, int64(point.one(2).number)), time.Unix(0, int64(point.one(3).number)), &e.Start
+	if delta {
+		common = &e.Since
 	}
-	e.Start, e.Time = start, now
+	if start.Unix() <= 0 || now.Before(start) || !e.Time.IsZero() && !e.Time.Equal(now) || !common.IsZero() && !common.Equal(start) {
+		refuse("a point is from %v to %v, another from %v to %v", start, now, *common, e.Time)
+	}
+	*common, e.Time = start, now
 }
 
 // A refusal says what is wrong with a document.
@@ -360,10 +424,14 @@ func (m parsed) one(number uint64) field {
 	return field{}
 }
 
-func (m parsed) cumulative() {
-	if t := m.one(2).number; t != 2 {
-		refuse("%s has the aggregation temporality %d, not 2, cumulative", m.name, t)
+// delta reads AggregationTemporality: whether the points tell what was added, which
+// those that can go down must not.
+func (m parsed) delta(grows bool) bool {
+	t := m.one(2).number
+	if t != 2 && !(grows && t == 1) {
+		refuse("%s has the aggregation temporality %d", m.name, t)
 	}
+	return t == 1
 }
 
 // message parses a message that may have the known fields, each given as its

@@ -29,22 +29,21 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// sdkEndpoint is a variable for where the SDK of this process exports to, if it is the
-// one whose exports are compared.
-const sdkEndpoint = "SDK_ENDPOINT"
+// sdkExports is a variable that makes this process the one whose exports are compared.
+const sdkExports = "SDK_EXPORTS"
 
 func TestMain(m *testing.M) {
-	if url := os.Getenv(sdkEndpoint); url != "" {
-		export(url)
+	if os.Getenv(sdkExports) != "" {
+		export()
 		return
 	}
 	os.Exit(m.Run())
 }
 
 // export works and has contrib's instrumentation exported by the SDK, until
-// standard input ends. The agent is in this process too.
-func export(url string) {
-	exporter := try.E1(otlpmetrichttp.New(context.Background(), otlpmetrichttp.WithEndpointURL(url)))
+// standard input ends. The agent is in this process too, with the same variables.
+func export() {
+	exporter := try.E1(otlpmetrichttp.New(context.Background()))
 	fresh := contrib.WithMinimumReadMemStatsInterval(time.Millisecond)
 	histogram := metric.WithProducer(contrib.NewProducer(fresh.(contrib.ProducerOption)))
 	reader := metric.NewPeriodicReader(exporter, metric.WithInterval(200*time.Millisecond), histogram)
@@ -72,8 +71,6 @@ type received struct {
 	points   map[string]point
 }
 
-const agentPath, sdkPath = "/agent/v1/metrics", "/sdk/v1/metrics"
-
 // receive decodes a request with OpenTelemetry's types, which must know every field.
 func receive(r *http.Request) (got received, err error) {
 	defer try.Handle(&err)
@@ -88,7 +85,10 @@ func receive(r *http.Request) (got received, err error) {
 	if !proto.Equal(request, known) {
 		return got, fmt.Errorf("it has unknown fields: %v", request)
 	}
-	got = received{byAgent: r.URL.Path == agentPath, resource: map[string]string{}, points: points(request)}
+	if r.RequestURI != "/base/v1/metrics" {
+		return got, fmt.Errorf("it went to %s", r.RequestURI)
+	}
+	got = received{byAgent: !strings.HasPrefix(r.UserAgent(), "OTel"), resource: map[string]string{}, points: points(request)}
 	for _, a := range request.ResourceMetrics[0].Resource.Attributes {
 		got.resource[a.Key] = a.Value.GetStringValue()
 	}
@@ -110,14 +110,16 @@ func run(t *testing.T, n int, env ...string) (agent, sdk []received) {
 	defer server.Close()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append([]string{"GOGC=150", "GOMEMLIMIT=1GiB", "OTEL_METRIC_EXPORT_INTERVAL=1000",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL + "/agent", sdkEndpoint + "=" + server.URL + sdkPath}, env...)
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL + "/base/?key=x#there", sdkExports + "=1"}, env...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	stdin := try.E1(cmd.StdinPipe())
 	try.E(cmd.Start())
 	late := time.After(time.Minute)
+	totals := map[bool]map[string]point{true: {}, false: {}}
 	for after := 0; after < 2; {
 		select {
 		case got := <-all:
+			got.total(t, totals[got.byAgent])
 			if got.byAgent {
 				agent = append(agent, got)
 				break
@@ -139,7 +141,24 @@ func run(t *testing.T, n int, env ...string) (agent, sdk []received) {
 type point struct {
 	unit, kind string
 	value      float64 // of a histogram the count
-	at         uint64
+	start, at  uint64
+}
+
+func (p point) delta() bool {
+	return strings.Contains(p.kind, pb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA.String())
+}
+
+// total adds the totals before to points that are deltas, each of which must begin where
+// the one before ended.
+func (r received) total(t *testing.T, before map[string]point) {
+	for name, p := range r.points {
+		if last, ok := before[name]; ok && p.delta() {
+			if p.value += last.value; p.start != last.at {
+				t.Errorf("%s, by the agent %v: a delta from %d on, after one up to %d", name, r.byAgent, p.start, last.at)
+			}
+		}
+		r.points[name], before[name] = p, p
+	}
 }
 
 func points(request *collector.ExportMetricsServiceRequest) map[string]point {
@@ -155,12 +174,12 @@ func points(request *collector.ExportMetricsServiceRequest) map[string]point {
 							name += "{" + a.Key + "=" + a.Value.GetStringValue() + "}"
 						}
 						kind := fmt.Sprintf("%s, monotonic %v, %T", data.Sum.AggregationTemporality, data.Sum.IsMonotonic, p.Value)
-						all[name] = point{m.Unit, kind, float64(p.GetAsInt()) + p.GetAsDouble(), p.TimeUnixNano}
+						all[name] = point{m.Unit, kind, float64(p.GetAsInt()) + p.GetAsDouble(), p.StartTimeUnixNano, p.TimeUnixNano}
 					}
 				case *pb.Metric_Histogram:
 					for _, p := range data.Histogram.DataPoints {
 						kind := "histogram, " + data.Histogram.AggregationTemporality.String()
-						all[m.Name] = point{m.Unit, kind, float64(p.Count), p.TimeUnixNano}
+						all[m.Name] = point{m.Unit, kind, float64(p.Count), p.StartTimeUnixNano, p.TimeUnixNano}
 					}
 				default:
 					all[m.Name] = point{kind: fmt.Sprintf("%T", data)}
@@ -173,11 +192,12 @@ func points(request *collector.ExportMetricsServiceRequest) map[string]point {
 
 // In one process, what contrib's instrumentation has the agent has too: same
 // names, units and kinds, and values between those that were exported before and
-// after. It decodes with OpenTelemetry's types, compressed or not.
+// after. It decodes with OpenTelemetry's types, compressed or not. Deltas add up to what is
+// compared, of the agent as of the SDK.
 func TestBesideTheSDK(t *testing.T) {
-	for _, compression := range []string{"none", "gzip"} {
-		t.Run(compression, func(t *testing.T) {
-			agent, sdk := run(t, 4, "OTEL_EXPORTER_OTLP_COMPRESSION="+compression,
+	for _, variable := range []string{"COMPRESSION=none", "COMPRESSION=gzip", "METRICS_TEMPORALITY_PREFERENCE=Delta", "METRICS_TEMPORALITY_PREFERENCE=lowmemory"} {
+		t.Run(variable, func(t *testing.T) {
+			agent, sdk := run(t, 4, "OTEL_EXPORTER_OTLP_"+variable,
 				"OTEL_SERVICE_NAME=é", "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=test")
 			compared := map[string]int{}
 			for _, export := range agent {
@@ -196,6 +216,9 @@ func TestBesideTheSDK(t *testing.T) {
 				}
 			}
 			for name := range sdk[len(sdk)-1].points {
+				if name == "go.schedule.duration" && !agent[0].points[name].delta() == strings.Contains(variable, "PREFERENCE") {
+					t.Errorf("%s is %s", name, agent[0].points[name].kind)
+				}
 				if compared[name] < 2 {
 					t.Errorf("%s was compared %d times", name, compared[name])
 				}
@@ -214,7 +237,8 @@ func compare(t *testing.T, name string, p point, sdk []received) bool {
 		if !ok {
 			continue
 		}
-		if o.unit != p.unit || o.kind != p.kind {
+		// contrib's producer of this one heeds no preference.
+		if same := name == "go.schedule.duration" && p.delta() || o.kind == p.kind; o.unit != p.unit || !same {
 			t.Errorf("%s: %s %s, the SDK has %s %s", name, p.unit, p.kind, o.unit, o.kind)
 		}
 		if export.points["go.goroutine.count"].at <= p.at { // contrib's histogram has an earlier time

@@ -51,12 +51,22 @@ func FromEnvironment() (o Options) {
 	}
 	parses(&struct{ Verbose *bool }{&c.Verbose})
 	_ = envconfig.Process("", &struct{ Dyno *string }{&dyno})
-	// Those of heroku run and of the release phase.
-	if !oneOff && (strings.HasPrefix(dyno, "run.") || strings.HasPrefix(dyno, "release.")) {
+	if !oneOff && isOneOff(dyno) {
 		o.Off = dyno + " is a one-off dyno: set HMETRICS_ONE_OFF=true to report from these too"
 	}
 	o.Config = c
 	return o
+}
+
+// isOneOff says whether a dyno is one of heroku run, of the release phase or of Heroku
+// Scheduler: run.1234 or, on Fir, run-848cd4f64d-pvpr2. On Fir run-jobs-848cd4f64d-pvpr2
+// is of a process type.
+func isOneOff(dyno string) bool {
+	kind, _, cedar := strings.Cut(dyno, ".")
+	if fir := strings.Split(dyno, "-"); !cedar && len(fir) <= 3 {
+		kind = fir[0]
+	}
+	return kind != dyno && (kind == "run" || kind == "release" || cedar && kind == "scheduler")
 }
 
 // Log logs lines to the standard logger, if it is to be verbose.

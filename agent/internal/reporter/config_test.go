@@ -85,7 +85,11 @@ func TestAnEmptyValueCountsAsNotSet(t *testing.T) {
 }
 
 func TestOneOffDynos(t *testing.T) {
-	for dyno, want := range map[string]bool{"run.1234": true, "release.5": true, "web.1": false, "runner.1": false, "": false, "worker.2": false} {
+	for dyno, want := range map[string]bool{
+		"run.1234": true, "release.5": true, "scheduler.9": true, "run-848cd4f64d-pvpr2": true, "release-848cd4f64d-pvpr2": true,
+		"web.1": false, "runner.1": false, "": false, "worker.2": false, "run": false, "run-jobs.1": false, "web-1234abcde-123ab": false,
+		"runner-1": false, "run-jobs-848cd4f64d-pvpr2": false, "scheduler-848cd4f64d-pvpr2": false,
+	} {
 		environment(t, "DYNO="+dyno)
 		if off := FromEnvironment().Off; (off != "") != want {
 			t.Errorf("%q: %q", dyno, off)

@@ -120,7 +120,7 @@ func (d *delivery) CloseIdleConnections() {
 func (d *delivery) check(_ context.Context, resp *http.Response, err error) (again bool, _ error) {
 	switch {
 	case err != nil:
-		again = !errors.As(err, new(refusedRedirect))
+		again = !errors.As(err, new(refusedRedirect)) && !errors.Is(err, errGRPC)
 	case resp.StatusCode/100 != 2:
 		// Not resp.Status: its words are the endpoint's, and may be anything.
 		err = fmt.Errorf("the endpoint answered %s", strings.TrimSpace(strconv.Itoa(resp.StatusCode)+" "+http.StatusText(resp.StatusCode)))

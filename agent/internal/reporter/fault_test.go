@@ -54,6 +54,7 @@ type faultCase struct {
 	pause    time.Duration // the least between the first two of them
 	only5xx  bool          // by OTLP such an answer is no reason for another attempt
 	otlp     bool          // for OTLP only
+	totals   bool          // by OTLP no deltas, of which each of two servers would see a part
 }
 
 // world is what a faultCase's setup may change.
@@ -143,7 +144,7 @@ var faultCases = []faultCase{
 	{name: "302 to another host", setup: elsewhere(302), failed: 2, says: "another host"},
 	{name: "307 to another host", setup: elsewhere(307), failed: 2, says: "another host"},
 	{name: "308 to another host", setup: elsewhere(308), failed: 2, says: "another host"},
-	{name: "308 from http to https", setup: upgrade},
+	{name: "308 from http to https", setup: upgrade, totals: true},
 	{name: "308 from https to http", setup: downgrade, failed: 2, says: "another host or scheme"},
 	{name: "redirect loop", faults: func(self, _ string) []endpoint.Fault {
 		return burst(maxRedirects+1, endpoint.Redirect(307, self))
@@ -157,7 +158,8 @@ var faultCases = []faultCase{
 	{name: "proxy that refuses", setup: refusingProxy, failed: 1, says: "Forbidden"},
 	{name: "proxy that is not there", setup: absentProxy, failed: 1, says: "proxyconnect"},
 
-	{name: "partial success", otlp: true, faults: always(1, endpoint.PartialSuccess(3, "of a sort")), failed: 1, says: `rejected 3 data points: "of a sort"`},
+	{name: "partial success", otlp: true, faults: always(1, endpoint.PartialSuccess(3, "of a sort")), failed: 1, says: "rejected 3 data points"},
+	{name: "partial success with nothing rejected", otlp: true, faults: always(1, endpoint.PartialSuccess(0, "of a sort"))},
 
 	{name: "panic of the agent", setup: func(w *world) func() {
 		var once sync.Once
@@ -317,8 +319,9 @@ func (r *faultRun) report() (before, after int64) {
 	t := r.t
 	reporter := Reporter{format: &r.heroku}
 	if r.otlp {
-		f := newOTLPFormat()
-		f.gzip = true
+		f := testedFormat()
+		f.log = func(...string) {}
+		f.gzip, f.delta[counter], f.delta[histogram] = true, !r.totals, !r.totals
 		f.requests.Set("Content-Encoding", "gzip")
 		reporter.format = f
 	}

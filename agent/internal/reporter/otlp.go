@@ -13,135 +13,208 @@ import (
 // started is when the counts of this process were 0, as nearly as can be known.
 var started = time.Now()
 
-// otlpFormat is the format of OpenTelemetry's protocol, protobuf over HTTP: the
-// metrics of the Go runtime conventions, cumulative since the process started. See
-// https://opentelemetry.io/docs/specs/semconv/runtime/go-metrics/.
+// otlpFormat is the format of OpenTelemetry's protocol, protobuf over HTTP. What
+// only grows is sent as it grew since the start of the process or, where delta says so
+// of its kind, since the last export that was acknowledged.
 type otlpFormat struct {
 	requests http.Header
 	resource []byte // the encoded fields of Resource
 	gzip     bool   // whether documents have that format
+	delta    [kinds]bool
 
-	read [len(instruments)]metrics.Sample
+	certificates certificates
+	log          func(lines ...string)
+	warned       bool // by the last acknowledgement
+
+	metrics     []metric
+	acked, sent uint64 // when values were read that were acknowledged, and sent: ns since 1970
 }
 
-// The kinds of instruments: the number of the field of a Metric that their points are in,
-// and what that says of them, that they are cumulative and, if so, that they only grow.
-const upDown, growing, histogram = "\x07\x10\x02", "\x07\x10\x02\x18\x01", "\x09\x10\x02"
-
-// instruments are the metrics that are sent, each with the metric of package
-// runtime/metrics that it is made of. Those of one name follow each other: they
-// are points of one metric, told apart by an attribute.
-var instruments = [...]struct {
-	name, unit, kind, key, value, source string // key and value are the attribute
-}{
-	{"go.memory.used", "By", upDown, "go.memory.type", "stack", "/memory/classes/heap/stacks:bytes"},
-	{"go.memory.used", "By", upDown, "go.memory.type", "other", "/memory/classes/total:bytes"}, // less the one before and the one after
-	{"", "", upDown, "", "", "/memory/classes/heap/released:bytes"},
-	{"go.memory.limit", "By", upDown, "", "", "/gc/gomemlimit:bytes"},
-	{"go.memory.allocated", "By", growing, "", "", "/gc/heap/allocs:bytes"},
-	{"go.memory.allocations", "{allocation}", growing, "", "", "/gc/heap/allocs:objects"},
-	{"go.memory.gc.goal", "By", upDown, "", "", "/gc/heap/goal:bytes"},
-	{"go.memory.gc.cycles", "{gc_cycle}", growing, "", "", "/gc/cycles/total:gc-cycles"},
-	{"go.memory.gc.pause.duration", "s", histogram, "", "", "/sched/pauses/total/gc:seconds"},
-	{"go.goroutine.count", "{goroutine}", upDown, "", "", "/sched/goroutines:goroutines"},
-	{"go.processor.limit", "{thread}", upDown, "", "", "/sched/gomaxprocs:threads"},
-	{"go.config.gogc", "%", upDown, "", "", "/gc/gogc:percent"},
-	{"go.schedule.duration", "s", histogram, "", "", "/sched/latencies:seconds"},
-	{"go.cpu.time", "s", growing, "go.cpu.state", "user", "/cpu/classes/user:cpu-seconds"},
-	{"go.cpu.time", "s", growing, "go.cpu.state", "gc", "/cpu/classes/gc/total:cpu-seconds"},
-	{"go.cpu.time", "s", growing, "go.cpu.state", "scavenge", "/cpu/classes/scavenge/total:cpu-seconds"},
-	{"go.cpu.time", "s", growing, "go.cpu.state", "idle", "/cpu/classes/idle:cpu-seconds"},
+type metric struct {
+	instrument
+	series []series
 }
 
-const total = 1 // its index
+// A series is a point as it changes.
+type series struct {
+	point
+	read        []metrics.Sample
+	acked, sent value
+}
 
-func (o *otlpFormat) header() http.Header { return o.requests }
+// A value is an integer, a number of seconds, or a histogram with the sum of its values.
+type value struct {
+	count   uint64
+	seconds float64
+	buckets [len(bounds) + 1]uint64
+}
+
+func newOTLPFormat(instruments []instrument) *otlpFormat {
+	f := &otlpFormat{acked: uint64(started.UnixNano())}
+	for _, in := range instruments {
+		m := metric{instrument: in}
+		for _, p := range in.points {
+			s := series{point: p}
+			for _, name := range p.sources {
+				s.read = append(s.read, metrics.Sample{Name: name})
+			}
+			m.series = append(m.series, s)
+		}
+		f.metrics = append(f.metrics, m)
+	}
+	return f
+}
+
+func (f *otlpFormat) header() http.Header { return f.requests }
 
 // retry is as the protocol has it.
-func (o *otlpFormat) retry(status int) bool {
+func (f *otlpFormat) retry(status int) bool {
 	return status == http.StatusTooManyRequests || status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout
 }
 
 // delivered returns an error if the answer tells of points that were rejected. To
-// send those again would not help.
-func (o *otlpFormat) delivered(answer []byte) error {
+// send those again would not help. Why is in the endpoint's words, which are not shown.
+func (f *otlpFormat) delivered(answer []byte) error {
+	f.acked = f.sent
+	for _, m := range f.metrics {
+		for i := range m.series {
+			m.series[i].acked = m.series[i].sent
+		}
+	}
 	_, partial := find(answer, 1) // of ExportMetricsServiceResponse
 	rejected, _ := find(partial, 1)
 	_, why := find(partial, 2)
-	if rejected == 0 && len(why) == 0 {
-		return nil
+	if rejected > 0 {
+		return fmt.Errorf("the endpoint rejected %d data points; its own log says why", rejected)
 	}
-	return fmt.Errorf("the endpoint rejected %d data points: %.200q", rejected, why)
+	if len(why) > 0 && !f.warned {
+		f.log("warning: the endpoint took all data points, but not without a word; its own log says which")
+	}
+	f.warned = len(why) > 0
+	return nil
 }
 
 // document returns an ExportMetricsServiceRequest.
-func (o *otlpFormat) document() ([]byte, error) {
-	for i := range instruments {
-		o.read[i].Name = instruments[i].source
+func (f *otlpFormat) document() ([]byte, error) {
+	if err := f.certificates.load(f.log); err != nil {
+		return nil, err
 	}
-	metrics.Read(o.read[:])
-	now := uint64(time.Now().UnixNano())
-	e := make(encoder, 0, 4<<9+len(o.resource)) // more than it takes
-	e.message(1, func() {                       // ResourceMetrics
-		e.message(1, func() { e = append(e, o.resource...) })
+	if f.sent = uint64(time.Now().UnixNano()); f.sent < f.acked {
+		f.sent = f.acked // the wall clock was put back
+	}
+	e := make(encoder, 0, 4<<10+len(f.resource)) // more than it takes
+	e.message(1, func() {                        // ResourceMetrics
+		e.message(1, func() { e = append(e, f.resource...) })
 		e.message(2, func() { // ScopeMetrics
 			e.message(1, func() { e.text(1, module); e.text(2, version) }) // InstrumentationScope
-			for i := range instruments {
-				o.metric(&e, i, now)
+			for i := range f.metrics {
+				f.metric(&e, &f.metrics[i])
 			}
 		})
 	})
-	if o.gzip {
+	if f.gzip {
 		return stored(e), nil
 	}
 	return e, nil
 }
 
-// metric appends the Metric whose first point is the instrument of that index, if it
-// is one's first and this release of Go has it, unless it is a limit that is none.
-func (o *otlpFormat) metric(e *encoder, first int, now uint64) {
-	in, v := instruments[first], o.read[first].Value
-	if in.name == "" || first > 0 && in.name == instruments[first-1].name || v.Kind() == metrics.KindBad || v.Kind() == metrics.KindUint64 && v.Uint64() >= math.MaxInt64 {
-		return
+// Numbers of the fields of a Metric that hold its points, and of the values of
+// AggregationTemporality.
+const (
+	sumData, histogramData = 7, 9
+	delta, cumulative      = 1, 2
+)
+
+// metric appends a Metric, if each of its points has a value.
+func (f *otlpFormat) metric(e *encoder, m *metric) {
+	for i := range m.series {
+		if !m.series[i].take(m.kind) {
+			return
+		}
+	}
+	data, temporality, start := sumData, cumulative, uint64(started.UnixNano())
+	if m.kind == histogram {
+		data = histogramData
+	}
+	if f.delta[m.kind] {
+		temporality, start = delta, f.acked
 	}
 	e.message(2, func() {
-		e.text(1, in.name)
-		e.text(3, in.unit)
-		e.message(int(in.kind[0]), func() {
-			*e = append(*e, in.kind[1:]...)
-			for i := first; i < len(instruments) && instruments[i].name == in.name; i++ {
-				e.message(1, func() { o.point(e, i, now) })
+		e.text(1, m.name)
+		e.text(2, m.description)
+		e.text(3, m.unit)
+		e.message(data, func() {
+			for i := range m.series {
+				e.message(1, func() {
+					e.fixed64(2, start)
+					e.fixed64(3, f.sent)
+					m.series[i].encode(e, temporality == delta)
+				})
+			}
+			e.varint(2, uint64(temporality))
+			if m.kind == counter {
+				e.varint(3, 1) // is_monotonic
 			}
 		})
 	})
 }
 
-// point appends the fields of a NumberDataPoint or HistogramDataPoint.
-func (o *otlpFormat) point(e *encoder, i int, now uint64) {
-	e.fixed64(2, uint64(started.UnixNano()))
-	e.fixed64(3, now)
-	switch v := o.read[i].Value; v.Kind() {
-	case metrics.KindUint64:
-		n := v.Uint64()
-		if i == total {
-			n -= o.read[total-1].Value.Uint64() + o.read[total+1].Value.Uint64()
+// take reads the value to be sent. It returns false if this release of Go lacks one of
+// the sources, and if what is a limit has none.
+func (s *series) take(k kind) bool {
+	metrics.Read(s.read)
+	var v value
+	for i, source := range s.read {
+		switch read := source.Value; read.Kind() {
+		case metrics.KindUint64:
+			if i > 0 {
+				v.count -= read.Uint64()
+			} else {
+				v.count = read.Uint64()
+			}
+		case metrics.KindFloat64:
+			v.seconds = read.Float64()
+		case metrics.KindFloat64Histogram:
+			v = withinBounds(read.Float64Histogram())
+		default:
+			return false
 		}
-		e.fixed64(6, n)
+	}
+	if k == counter && (v.count < s.acked.count || v.seconds < s.acked.seconds) {
+		v = s.acked // the runtime's estimates can go down
+	}
+	s.sent = v
+	return v.count < math.MaxInt64
+}
+
+// encode appends those fields of a NumberDataPoint or HistogramDataPoint that are of this
+// series: its value or, for delta, what came to it since it was acknowledged.
+func (s *series) encode(e *encoder, delta bool) {
+	v, before := &s.sent, &value{}
+	if delta {
+		before = &s.acked
+	}
+	switch s.read[0].Value.Kind() {
+	case metrics.KindUint64:
+		e.fixed64(6, v.count-before.count)
 	case metrics.KindFloat64:
-		e.fixed64(4, math.Float64bits(v.Float64()))
+		e.fixed64(4, math.Float64bits(v.seconds-before.seconds))
 	case metrics.KindFloat64Histogram:
-		counts, count, sum := coarse(v.Float64Histogram())
-		e.fixed64(4, count)
-		e.fixed64(5, math.Float64bits(sum))
-		e.message(6, func() { e.packed(counts[:]...) })
+		e.fixed64(4, v.count-before.count)
+		e.fixed64(5, math.Float64bits(v.seconds-before.seconds))
+		e.message(6, func() {
+			for i, n := range v.buckets {
+				e.packed(n - before.buckets[i])
+			}
+		})
 		e.message(7, func() {
 			for _, b := range bounds {
 				e.packed(math.Float64bits(b))
 			}
 		})
 	}
-	if in := instruments[i]; in.key != "" {
-		e.attribute(7, in.key, in.value)
+	if s.attribute != "" {
+		e.attribute(7, s.attribute, s.value)
 	}
 }
 
@@ -155,20 +228,20 @@ func (e *encoder) attribute(field int, key, value string) {
 // across one.
 var bounds = [...]float64{1 << 10 / 1e9, 1 << 12 / 1e9, 1 << 14 / 1e9, 1 << 16 / 1e9, 1 << 18 / 1e9, 1 << 20 / 1e9, 1 << 22 / 1e9, 1 << 24 / 1e9, 1 << 26 / 1e9, 1 << 28 / 1e9, 1 << 30 / 1e9}
 
-// coarse returns how many of h are up to each of the bounds, and above the last, and
-// an estimate of the sum, which takes each value for the middle of its bucket. The
+// withinBounds returns how many of h are up to each of the bounds, and above the last,
+// and an estimate of the sum, which takes each value for the middle of its bucket. The
 // runtime has up to 720 buckets.
-func coarse(h *metrics.Float64Histogram) (counts [len(bounds) + 1]uint64, count uint64, sum float64) {
+func withinBounds(h *metrics.Float64Histogram) (v value) {
 	for i, n := range h.Counts {
 		low, high := math.Max(h.Buckets[i], 0), h.Buckets[i+1]
-		counts[sort.SearchFloat64s(bounds[:], high)] += n
+		v.buckets[sort.SearchFloat64s(bounds[:], high)] += n
 		if math.IsInf(high, 1) {
 			high = low
 		}
-		count += n
-		sum += float64(n) * (low + high) / 2
+		v.count += n
+		v.seconds += float64(n) * (low + high) / 2
 	}
-	return counts, count, sum
+	return v
 }
 
 // stored returns b in the format of gzip (RFC 1952), for receivers that ask for

@@ -2,7 +2,10 @@ package reporter
 
 import (
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -27,91 +30,173 @@ func OTLPIsOn() bool {
 	return os.Getenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 }
 
-// An option is the value of a variable. An empty variable is one that is not set.
-type option string
+// A variable of OpenTelemetry's. An empty one is one that is not set.
+type variable struct{ name, value string }
 
-func (o *option) Set(value string) error {
-	if value = strings.TrimSpace(value); value != "" {
-		*o = option(value)
+// otel returns the first of the variables that is set.
+func otel(names ...string) (v variable) {
+	for _, name := range names {
+		if v = (variable{"OTEL_" + name, strings.TrimSpace(os.Getenv("OTEL_" + name))}); v.value != "" {
+			break
+		}
 	}
-	return nil
+	return v
+}
+
+// exporter returns the variable for metrics or, if that is not set, for all signals.
+func exporter(name string) variable {
+	return otel("EXPORTER_OTLP_METRICS_"+name, "EXPORTER_OTLP_"+name)
+}
+
+func (o *Options) bad(v variable, accepts string) {
+	o.Problems = append(o.Problems, v.name+" must be "+accepts)
+}
+
+func (o *Options) milliseconds(v variable, standard time.Duration) time.Duration {
+	n, err := strconv.Atoi(v.value)
+	if err == nil && n >= 100 && n <= 1<<30 {
+		return time.Duration(n) * time.Millisecond
+	} else if v.value != "" {
+		o.bad(v, fmt.Sprintf("a number of milliseconds, at least 100: using %d", standard.Milliseconds()))
+	}
+	return standard
+}
+
+// choice returns which of the accepted values the variable has: the first if none.
+func (o *Options) choice(v variable, accepted ...string) string {
+	for _, value := range accepted {
+		if strings.EqualFold(v.value, value) {
+			return value
+		}
+	}
+	if v.value != "" {
+		o.bad(v, strings.Join(accepted, " or ")+": using "+accepted[0])
+	}
+	return accepted[0]
 }
 
 // OTLP returns a Reporter to the endpoint that the environment names, and what
-// becomes of the options that both destinations have in common by the variables
-// of https://opentelemetry.io/docs/specs/otel/protocol/exporter/.
-func OTLP(o Options) (*Reporter, Options) {
-	var otel struct{ SDK_Disabled, Metrics_Exporter, Metric_Export_Interval, Service_Name, Resource_Attributes option }
-	var otlp struct{ Endpoint, Headers, Timeout, Compression, Protocol option }
-	_ = envconfig.Process("OTEL", &otel)
-	_ = envconfig.Process("OTEL_EXPORTER_OTLP", &otlp)
-	if otlp.Endpoint != "" {
-		otlp.Endpoint = option(strings.TrimRight(string(otlp.Endpoint), "/")) + "/v1/metrics"
-	}
-	_ = envconfig.Process("OTEL_EXPORTER_OTLP_METRICS", &otlp) // what it sets wins
-
-	bad := func(name, accepts string) { o.Problems = append(o.Problems, "OTEL_"+name+" must be "+accepts) }
-	milliseconds := func(name string, value option, standard time.Duration) time.Duration {
-		n, err := strconv.Atoi(string(value))
-		if err == nil && n >= 100 && n <= 1<<30 {
-			return time.Duration(n) * time.Millisecond
-		} else if value != "" {
-			bad(name, fmt.Sprintf("a number of milliseconds, at least 100: using %d", standard.Milliseconds()))
-		}
-		return standard
-	}
+// becomes of the options that both destinations have in common by the variables of
+// https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
+// Other is the import path of a package in the program that sends the runtime's
+// metrics by OTLP if it is started, or empty.
+func OTLP(o Options, other string) (*Reporter, Options) {
+	f := newOTLPFormat(instruments)
 	o.Config.Prefix = "OTLP: "
-	o.Config.Interval = milliseconds("METRIC_EXPORT_INTERVAL", otel.Metric_Export_Interval, time.Minute)
-	o.Config.Timeout = milliseconds("EXPORTER_OTLP_TIMEOUT", otlp.Timeout, 10*time.Second)
-
-	f := &otlpFormat{requests: http.Header{"Content-Type": {"application/x-protobuf"}}}
-	if f.gzip = otlp.Compression == "gzip"; f.gzip {
-		f.requests.Set("Content-Encoding", "gzip")
-	} else if otlp.Compression != "" && otlp.Compression != "none" {
-		bad("EXPORTER_OTLP_COMPRESSION", "gzip or none: using none")
+	o.Config.Interval = o.milliseconds(otel("METRIC_EXPORT_INTERVAL"), time.Minute)
+	o.Config.Timeout = o.milliseconds(exporter("TIMEOUT"), 10*time.Second)
+	preference := o.choice(otel("EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"), "cumulative", "delta", "lowmemory")
+	f.delta = [kinds]bool{counter: preference == "delta", histogram: preference != "cumulative"}
+	f.gzip = o.choice(exporter("COMPRESSION"), "none", "gzip") == "gzip"
+	o.headers(f)
+	attributes, odd := pairs(otel("RESOURCE_ATTRIBUTES"))
+	if odd {
+		o.bad(otel("RESOURCE_ATTRIBUTES"), "key=value,key=value, with values that are percent-encoded: using none of it")
+		attributes = nil
 	}
-	headers := pairs(otlp.Headers, "EXPORTER_OTLP_HEADERS", bad)
-	for key, value := range headers {
-		f.requests.Set(key, value)
-		o.Secrets = append(o.Secrets, value)
-	}
-	f.resource = resource(otel.Service_Name, pairs(otel.Resource_Attributes, "RESOURCE_ATTRIBUTES", bad))
+	f.resource = resource(otel("SERVICE_NAME").value, attributes)
+	disabled := o.choice(otel("SDK_DISABLED"), "false", "true") == "true"
 
-	endpoint, err := parseEndpoint(string(otlp.Endpoint))
+	// What is asked for and not done is said.
+	o.choice(otel("METRICS_EXEMPLAR_FILTER"), "trace_based", "always_off")
+	o.choice(otel("EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"), "explicit_bucket_histogram")
+	o.choice(exporter("INSECURE"), "false")
+	for _, v := range []variable{otel("CONFIG_FILE"), otel("EXPERIMENTAL_CONFIG_FILE"), otel("ENTITIES"), otel("METRIC_EXPORT_TIMEOUT")} {
+		if v.value != "" {
+			o.Problems = append(o.Problems, v.name+" is not supported")
+		}
+	}
+
+	endpoint, err := otlpEndpoint()
 	o.Endpoint = func() string { return endpoint.String() }
-	switch {
-	case strings.EqualFold(string(otel.SDK_Disabled), "true"):
+	f.certificates, f.log = certificates{exporter("CERTIFICATE"), exporter("CLIENT_CERTIFICATE"), exporter("CLIENT_KEY"), nil}, o.Config.Log
+	o.transport = func(t *http.Transport) http.RoundTripper {
+		f.certificates.tls, t.ForceAttemptHTTP2 = t.TLSClientConfig, true
+		return otlpTransport{t}
+	}
+	chosen := strings.ReplaceAll(strings.ToLower(otel("METRICS_EXPORTER").value), " ", "") // it may be a list
+	switch protocol := exporter("PROTOCOL").value; {
+	case other == module+"/agent/onload":
+		o.Off = LinkedBeside(other)
+	case other != "" && chosen == "":
+		o.Off = LinkedBeside(other) + ": if it is never started, set OTEL_METRICS_EXPORTER=otlp"
+	case disabled:
 		o.Off = "OTEL_SDK_DISABLED is true"
-	case otel.Metrics_Exporter != "" && !strings.Contains(string(otel.Metrics_Exporter), "otlp"): // it may be a list
+	case chosen != "" && !strings.Contains(","+chosen+",", ",otlp,"):
 		o.Off = "OTEL_METRICS_EXPORTER is not otlp"
-	case otlp.Protocol != "" && otlp.Protocol != "http/protobuf":
-		o.Off = fmt.Sprintf("the protocol %q is not supported: set OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf, and the endpoint to the port for that, usually 4318", string(otlp.Protocol))
+	case protocol != "" && !strings.EqualFold(protocol, "http/protobuf"):
+		o.Off = fmt.Sprintf("the protocol %q is not supported: set OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf, and the endpoint to the port for that, usually 4318", protocol)
 	case err != nil:
-		o.Off = "OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https URL with a host, such as http://collector:4318"
+		o.Off = exporter("ENDPOINT").name + " is not an http or https URL with a host, such as http://collector:4318"
 	}
 	return &Reporter{format: f}, o
 }
 
-// pairs reads a list of the form key=value,key=value with percent-encoded
-// values. If it has another form, pairs says so of the variable and returns nil.
-func pairs(list option, name string, bad func(name, accepts string)) map[string]string {
-	pairs := map[string]string{}
-	for _, item := range strings.Split(string(list), ",") {
+// LinkedBeside says that a package in the program keeps the agent from reporting.
+func LinkedBeside(other string) string {
+	return "this program links " + other + ", and two reporters would count everything twice"
+}
+
+// otlpEndpoint is the URL for metrics as it is or, under that for all signals, what
+// the specification has there, without a query, as OpenTelemetry's SDK has it.
+func otlpEndpoint() (*url.URL, error) {
+	if v := otel("EXPORTER_OTLP_METRICS_ENDPOINT"); v.value != "" {
+		return parseEndpoint(v.value)
+	}
+	base := otel("EXPORTER_OTLP_ENDPOINT").value
+	base = base[:strings.IndexAny(base+"?", "?#")]
+	return parseEndpoint(strings.TrimRight(base, "/") + "/v1/metrics")
+}
+
+// headers sets those of each request.
+func (o *Options) headers(f *otlpFormat) {
+	f.requests = http.Header{"Content-Type": {"application/x-protobuf"}}
+	if f.gzip {
+		f.requests.Set("Content-Encoding", "gzip")
+	}
+	v := exporter("HEADERS")
+	headers, odd := pairs(v)
+	for name, value := range headers {
+		if allowed(name, value) {
+			f.requests.Set(name, value)
+			o.Secrets = append(o.Secrets, value)
+		} else {
+			odd = true
+		}
+	}
+	if odd {
+		o.bad(v, "key=value,key=value, with names and percent-encoded values that HTTP allows: leaving out what is not")
+	}
+}
+
+// allowed says whether a request may have the header: by RFC 9110, and by what is
+// decided here.
+func allowed(name, value string) bool {
+	const ours = " connection content-encoding content-length content-type expect host keep-alive te trailer transfer-encoding upgrade "
+	return !strings.Contains(ours, " "+strings.ToLower(name)+" ") &&
+		strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r) }) < 0 &&
+		strings.IndexFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
+}
+
+// pairs reads a list of the form key=value,key=value with percent-encoded values.
+// There is something odd in it if a part has another form.
+func pairs(v variable) (pairs map[string]string, odd bool) {
+	pairs = map[string]string{}
+	for _, item := range strings.Split(v.value, ",") {
 		key, value, found := strings.Cut(item, "=")
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if key = strings.TrimSpace(key); found && key != "" && err == nil {
 			pairs[key] = value
 		} else if strings.TrimSpace(item) != "" {
-			bad(name, "key=value,key=value, with values that are percent-encoded: using none of it")
-			return nil
+			odd = true
 		}
 	}
-	return pairs
+	return pairs, odd
 }
 
 // resource returns the encoded fields of the Resource that says what process this
 // is. Attributes that the user sets win over those that are found out.
-func resource(service option, chosen map[string]string) []byte {
+func resource(service string, chosen map[string]string) []byte {
 	var heroku struct{ App_Name, App_ID, Release_Version, Release_Created_At, Slug_Commit string }
 	_ = envconfig.Process("HEROKU", &heroku)
 	// The name of a dyno is used again, and a dyno may have many processes.
@@ -121,7 +206,7 @@ func resource(service option, chosen map[string]string) []byte {
 	if dyno := os.Getenv("DYNO"); dyno != "" {
 		instance, provider = dyno+"."+instance, "heroku"
 	}
-	all := [][2]string{{"service.name", string(service)}}
+	all := [][2]string{{"service.name", service}}
 	for key, value := range chosen {
 		all = append(all, [2]string{key, value})
 	}
@@ -140,10 +225,56 @@ func resource(service option, chosen map[string]string) []byte {
 	}...)
 	e, had := encoder{}, map[string]bool{}
 	for _, a := range all { // the first of a name wins
-		if !had[a[0]] && a[1] != "" {
-			had[a[0]] = true
-			e.attribute(1, a[0], a[1])
+		// A string of protobuf is UTF-8, or a strict receiver refuses all that came
+		// with it.
+		if key := strings.ToValidUTF8(a[0], "\uFFFD"); !had[key] && a[1] != "" {
+			had[key] = true
+			e.attribute(1, key, strings.ToValidUTF8(a[1], "\uFFFD"))
 		}
 	}
 	return e
+}
+
+// certificates are what files hold that variables name.
+type certificates struct {
+	authority, client, key variable
+	tls                    *tls.Config // of the transport, before its first use; nil once it has them
+}
+
+// load gives the transport what there is. It returns an error, and is to be called
+// again, if the authority that is to be trusted cannot be read.
+func (c *certificates) load(log func(lines ...string)) error {
+	if c.tls == nil {
+		return nil
+	}
+	if c.authority.value != "" {
+		pem, err := os.ReadFile(c.authority.value)
+		if c.tls.RootCAs = x509.NewCertPool(); err != nil || !c.tls.RootCAs.AppendCertsFromPEM(pem) {
+			return errors.New(c.authority.name + " must be a file of certificates in PEM: nothing is sent without")
+		}
+	}
+	if c.client.value != "" || c.key.value != "" {
+		pair, err := tls.LoadX509KeyPair(c.client.value, c.key.value)
+		if err != nil {
+			log(c.client.name + " and " + c.key.name + " must be files of a certificate and of its key in PEM: going on without")
+		} else {
+			c.tls.Certificates = []tls.Certificate{pair}
+		}
+	}
+	c.tls = nil
+	return nil
+}
+
+// errGRPC calls for no other attempt.
+var errGRPC = errors.New("the endpoint speaks gRPC: set OTEL_EXPORTER_OTLP_ENDPOINT to its port for HTTP, usually 4318")
+
+// An otlpTransport tells answers that are of gRPC: HTTP/2 begins with SETTINGS.
+type otlpTransport struct{ *http.Transport }
+
+func (t otlpTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.Transport.RoundTrip(r)
+	if err != nil && strings.Contains(err.Error(), `malformed HTTP response "\x00\x00`) || err == nil && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/grpc") {
+		return nil, errGRPC
+	}
+	return resp, err
 }

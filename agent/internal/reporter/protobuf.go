@@ -14,6 +14,11 @@ func (e *encoder) fixed64(field int, n uint64) {
 	e.packed(n)
 }
 
+func (e *encoder) varint(field int, n uint64) {
+	var b [binary.MaxVarintLen64]byte
+	*e = append(append(*e, byte(field<<3)), b[:binary.PutUvarint(b[:], n)]...)
+}
+
 // message is for all that has a length, which is put before what body appends.
 func (e *encoder) message(field int, body func()) {
 	start := len(*e)

@@ -53,7 +53,8 @@ type Options struct {
 	// Delivered hears of every report that was acknowledged. It may be nil.
 	Delivered func()
 
-	edges *edges // nil: the real ones
+	transport func(*http.Transport) http.RoundTripper // nil: the Transport itself
+	edges     *edges                                  // nil: the real ones
 }
 
 // edges are where a run meets the world.
@@ -134,6 +135,9 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 	e := o.edges
 	if e == nil {
 		e = &edges{newTransport(o.Config.Timeout), random}
+	}
+	if t, ok := e.transport.(*http.Transport); ok && o.transport != nil {
+		e.transport = o.transport(t)
 	}
 	due := newSchedule(time.Now(), o.Config.Interval, e.random())
 	timer := time.NewTimer(due.wait(time.Now()))

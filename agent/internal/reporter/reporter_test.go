@@ -266,17 +266,17 @@ func TestASlowBodyIsLeftAfterASecond(t *testing.T) {
 	})
 }
 
-type counter int64
+type byteCount int64
 
-func (c *counter) Read(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
-func (c *counter) Close() error               { return nil }
+func (c *byteCount) Read(p []byte) (int, error) { *c += byteCount(len(p)); return len(p), nil }
+func (c *byteCount) Close() error               { return nil }
 
 func TestAtMost64KiBOfAnAnswerAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, code := range []int{200, 404, 503} {
 			w := newFakeWorld()
 			w.config.Retries = 0
-			var read counter
+			var read byteCount
 			w.serve = func(*http.Request) (*http.Response, error) {
 				resp, err := answer(code)
 				resp.Body = &read

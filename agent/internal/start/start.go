@@ -8,12 +8,13 @@ import (
 	"time"
 
 	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/memlimit"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
 )
 
 // herokuReporter is the import path of a package in this program that reports to
 // Heroku by itself, or empty; otlpReporter is that of one that sends the runtime's
-// metrics by OTLP. Only the linker sets them, with -X, where the buildpack links this
+// metrics by OTLP if the program starts it. Only the linker sets them, with -X, where the buildpack links this
 // package into a program.
 var herokuReporter, otlpReporter string
 
@@ -25,10 +26,12 @@ const initTime = 5 * time.Second
 // is called once: by the init function of package onload, or by that which the
 // buildpack adds to a main package, after all init functions of the program.
 func Reporting() {
+	if said := memlimit.Apply(); said != "" {
+		later(reporter.FromEnvironment().Config, said)
+	}
 	startIfOn(new([4]*byte), time.Now())
 	if reporter.OTLPIsOn() {
-		r, o := reporter.OTLP(reporter.FromEnvironment())
-		start(r, o, otlpReporter)
+		start(reporter.OTLP(reporter.FromEnvironment(), otlpReporter))
 	}
 }
 
@@ -40,7 +43,10 @@ func startIfOn(again *[4]*byte, began time.Time) {
 	case defaultEndpoint() != "":
 		o := reporter.FromEnvironment()
 		o.Endpoint = defaultEndpoint
-		start(&reporter.Heroku, o, herokuReporter)
+		if herokuReporter != "" {
+			o.Off = reporter.LinkedBeside(herokuReporter)
+		}
+		start(&reporter.Heroku, o)
 	case time.Since(began) < initTime:
 		runtime.SetFinalizer(again, func(again *[4]*byte) { startIfOn(again, began) })
 	}
@@ -52,18 +58,18 @@ func startIfOn(again *[4]*byte, began time.Time) {
 //go:norace
 func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
 
-func start(r *reporter.Reporter, o reporter.Options, other string) {
-	// Logging reads the time zone, which main may be about to set, so nothing
-	// is logged earlier than a first report.
-	began := time.Now()
-	if other != "" {
-		o.Off = "this program reports by itself, with " + other
+// later logs lines once an interval is over. Logging reads the time zone, which main may
+// be about to set, so nothing is logged earlier than a first report.
+func later(c reporter.Config, lines ...string) {
+	if c.Verbose {
+		time.AfterFunc(c.Interval, func() { contain(func() error { c.Log(lines...); return nil }) })
 	}
+}
+
+func start(r *reporter.Reporter, o reporter.Options) {
+	began := time.Now()
 	if o.Off != "" {
-		if o.Config.Verbose {
-			log := func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil }
-			time.AfterFunc(o.Config.Interval, func() { contain(log) })
-		}
+		later(o.Config, append(o.Problems, "off: "+o.Off)...)
 		return
 	}
 	l := &logger{log: o.Config.Log}

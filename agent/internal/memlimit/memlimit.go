@@ -1,0 +1,105 @@
+//go:build linux && go1.19
+
+// Package memlimit makes the memory limit of the container, or a part of it, the one that
+// Go's collector keeps to.
+//
+// It reads control groups itself: a library for that needs a newer Go than the agent may,
+// and sets a limit unasked as soon as it is imported.
+package memlimit
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Apply sets what HMETRICS_MEMORY_LIMIT asks for, and says what came of it. If that is
+// empty it does nothing, and returns nothing.
+func Apply() string {
+	setting := strings.TrimSpace(os.Getenv("HMETRICS_MEMORY_LIMIT"))
+	if setting == "" {
+		return ""
+	}
+	limit, reason, ok := parse(setting, "")
+	switch {
+	case !ok:
+		return "HMETRICS_MEMORY_LIMIT must be a part of the container's limit, such as 90%, or a size, such as 400MiB: setting no limit"
+	case os.Getenv("GOMEMLIMIT") != "":
+		reason, limit = "GOMEMLIMIT is set", 0
+	case debug.SetMemoryLimit(-1) != math.MaxInt64:
+		reason, limit = "the program has set one", 0
+	}
+	if limit == 0 {
+		return "no memory limit by HMETRICS_MEMORY_LIMIT: " + reason
+	}
+	debug.SetMemoryLimit(limit)
+	return fmt.Sprintf("memory limit of %d bytes: %s", limit, reason)
+}
+
+// parse returns the limit that a setting asks for, and where it comes from, or 0 and why
+// there is none.
+func parse(setting, root string) (limit int64, reason string, ok bool) {
+	if part := strings.TrimSuffix(setting, "%"); part != setting {
+		percent, err := strconv.ParseFloat(part, 64)
+		of, file := container(root)
+		if limit, reason = int64(float64(of)*percent/100), fmt.Sprintf("%s of %d in %s", setting, of, file); of == 0 {
+			reason = "the container has no limit that can be read"
+		}
+		return limit, reason, err == nil && percent > 0 && percent <= 100
+	}
+	number, shift := strings.TrimSuffix(setting, "B"), 0
+	for i, unit := range []string{"Ki", "Mi", "Gi", "Ti"} {
+		if number+"B" == setting && strings.HasSuffix(number, unit) {
+			number, shift = strings.TrimSuffix(number, unit), 10*(i+1)
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 63-shift)
+	return n << shift, "as HMETRICS_MEMORY_LIMIT has it", err == nil && n > 0
+}
+
+// container returns the lowest limit of the control groups that the process is in, version
+// 1 and 2, and the file that has it, or 0.
+func container(root string) (lowest int64, file string) {
+	for _, line := range strings.Split(read(root+"/proc/self/cgroup"), "\n") {
+		group := strings.SplitN(line, ":", 3) // number, controllers, path; version 2 names no controllers
+		if len(group) < 3 || group[1] != "" && group[1] != "memory" {
+			continue
+		}
+		for dir := path.Join("/", group[2]); ; dir = path.Dir(dir) {
+			for _, name := range []string{"memory.max", "memory.high", "memory.limit_in_bytes"} {
+				name = path.Join("/sys/fs/cgroup", group[1], dir, name)
+				// No limit is max or, in version 1, a number of 63 bits.
+				n, err := strconv.ParseInt(strings.TrimSpace(read(root+name)), 10, 62)
+				if err == nil && n > 0 && (lowest == 0 || n < lowest) {
+					lowest, file = n, name
+				}
+			}
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	return lowest, file
+}
+
+// read returns the first bytes of a file, or none. It does not use the runtime's poller,
+// which would open a descriptor for the rest of the process.
+func read(name string) string {
+	b := make([]byte, 4096)
+	fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer syscall.Close(fd)
+	n, err := syscall.Read(fd, b)
+	if err != nil {
+		return ""
+	}
+	return string(b[:n])
+}
