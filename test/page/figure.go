@@ -25,14 +25,15 @@ var reportFigures = []figure{
 	{"goroutines", "Goroutine count", "running and waiting goroutines", "count", "gauge", []string{"goroutines"}, ""},
 }
 
+// cpuStates are what processors do. What they do not use is not drawn.
 var cpuStates = []string{"user", "gc", "scavenge", "idle"}
 
 // exportFigures are of metrics that Heroku does not draw.
 var exportFigures = []figure{
 	{"latency", "Scheduler latency", "how long goroutines that could run waited for a processor: half of them, and 99 of 100, less than that",
 		"ns", "interval", []string{"median", "99th percentile"}, "Comes with the first goroutine that waits."},
-	{"cpu", "CPU by class", "what processors did between two collections: run the program, collect garbage, give memory back, nothing. An estimate",
-		"cores", "interval", cpuStates, "Comes with the first garbage collection, from Go 1.20 on."},
+	{"cpu", "CPU in use", "what processors did between two collections: run the program, collect garbage, give memory back; and how many there are (GOMAXPROCS). An estimate",
+		"cores", "interval", []string{"user", "gc", "scavenge", "limit"}, "Comes with the first garbage collection, from Go 1.20 on."},
 	{"memory", "Memory and its limit", "memory in use by the runtime, and GOMEMLIMIT if it is set", "bytes", "gauge", []string{"used", "limit"}, ""},
 }
 
@@ -56,9 +57,14 @@ func exportValues(e, before endpoint.Export) []float64 {
 		classes[i] = max(0, e.Values[key]-before.Values[key])
 		total += classes[i]
 	}
-	for _, seconds := range classes {
-		values = append(values, e.Values["go.processor.limit"]*seconds/total) // without a collection, 0/0
+	processors, ok := e.Values["go.processor.limit"]
+	if !ok {
+		processors = absent
 	}
+	for _, seconds := range classes[:len(classes)-1] {
+		values = append(values, processors*seconds/total) // without a collection, 0/0
+	}
+	values = append(values, processors)
 	limit, ok := e.Values["go.memory.limit"]
 	if !ok {
 		limit = absent

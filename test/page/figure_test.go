@@ -31,11 +31,11 @@ func TestExportValues(t *testing.T) {
 		e, before endpoint.Export
 		want      string
 	}{
-		"the first":             {first, endpoint.Export{}, "[2500 3970 0.5 0.5 0 3 100 -1]"},
-		"later":                 {export("a", 100, 2, 3, 2, 7, 200), first, "[510 4000 2 1 0 1 100 200]"},
-		"nothing was added":     {first, first, "[-1 -1 -1 -1 -1 -1 100 -1]"},
-		"started again":         {export("b", 0, 0, 1, 1, 6, 0), first, "[2500 3970 0.5 0.5 0 3 100 -1]"},
-		"more than the charts":  {export("a", 0, 0, 1, 1, 6, 1e300), first, "[-1 -1 -1 -1 -1 -1 100 1e+15]"},
+		"the first":             {first, endpoint.Export{}, "[2500 3970 0.5 0.5 0 4 100 -1]"},
+		"later":                 {export("a", 100, 2, 3, 2, 7, 200), first, "[510 4000 2 1 0 4 100 200]"},
+		"nothing was added":     {first, first, "[-1 -1 -1 -1 -1 4 100 -1]"},
+		"started again":         {export("b", 0, 0, 1, 1, 6, 0), first, "[2500 3970 0.5 0.5 0 4 100 -1]"},
+		"more than the charts":  {export("a", 0, 0, 1, 1, 6, 1e300), first, "[-1 -1 -1 -1 -1 4 100 1e+15]"},
 		"a program of other Go": {endpoint.Export{Values: map[string]float64{"go.memory.used{other}": 5}}, endpoint.Export{}, "[-1 -1 -1 -1 -1 -1 5 -1]"},
 	} {
 		if got := fmt.Sprint(bounded(exportValues(tt.e, tt.before))); got != tt.want {
