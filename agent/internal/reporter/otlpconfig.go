@@ -97,6 +97,7 @@ func OTLP(o Options, other string) (*Reporter, Options) {
 	f.resource = resource(otel("SERVICE_NAME").value, attributes)
 	disabled := o.choice(otel("SDK_DISABLED"), "false", "true") == "true"
 
+	// What is asked for and not done is said.
 	o.choice(otel("METRICS_EXEMPLAR_FILTER"), "trace_based", "always_off")
 	o.choice(otel("EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"), "explicit_bucket_histogram")
 	o.choice(exporter("INSECURE"), "false")
@@ -155,10 +156,10 @@ func (o *Options) headers(f *otlpFormat) {
 	}
 	v := exporter("HEADERS")
 	headers, odd := pairs(v)
-	for _, h := range headers {
-		if allowed(h[0], h[1]) {
-			f.requests.Set(h[0], h[1])
-			o.Secrets = append(o.Secrets, h[1])
+	for name, value := range headers {
+		if allowed(name, value) {
+			f.requests.Set(name, value)
+			o.Secrets = append(o.Secrets, value)
 		} else {
 			odd = true
 		}
@@ -179,12 +180,13 @@ func allowed(name, value string) bool {
 
 // pairs reads a list of the form key=value,key=value with percent-encoded values.
 // There is something odd in it if a part has another form.
-func pairs(v variable) (pairs [][2]string, odd bool) {
+func pairs(v variable) (pairs map[string]string, odd bool) {
+	pairs = map[string]string{}
 	for _, item := range strings.Split(v.value, ",") {
 		key, value, found := strings.Cut(item, "=")
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if key = strings.TrimSpace(key); found && key != "" && err == nil {
-			pairs = append(pairs, [2]string{key, value})
+			pairs[key] = value
 		} else if strings.TrimSpace(item) != "" {
 			odd = true
 		}
@@ -194,7 +196,7 @@ func pairs(v variable) (pairs [][2]string, odd bool) {
 
 // resource returns the encoded fields of the Resource that says what process this
 // is. Attributes that the user sets win over those that are found out.
-func resource(service string, chosen [][2]string) []byte {
+func resource(service string, chosen map[string]string) []byte {
 	var heroku struct{ App_Name, App_ID, Release_Version, Release_Created_At, Slug_Commit string }
 	_ = envconfig.Process("HEROKU", &heroku)
 	// The name of a dyno is used again, and a dyno may have many processes.
@@ -204,7 +206,10 @@ func resource(service string, chosen [][2]string) []byte {
 	if dyno := os.Getenv("DYNO"); dyno != "" {
 		instance, provider = dyno+"."+instance, "heroku"
 	}
-	all := append([][2]string{{"service.name", service}}, chosen...)
+	all := [][2]string{{"service.name", service}}
+	for key, value := range chosen {
+		all = append(all, [2]string{key, value})
+	}
 	all = append(all, [][2]string{
 		{"service.name", heroku.App_Name},
 		{"service.name", "unknown_service:" + filepath.Base(os.Args[0])},
