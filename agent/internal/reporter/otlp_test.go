@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -349,7 +351,14 @@ func TestWhatIsSentByOTLP(t *testing.T) {
 			t.Errorf("%s is %v, %v, want %v", name, v, ok, bracket)
 		}
 	}
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, in := range instruments {
+		if row := regexp.MustCompile("(?m)^\\| .*`" + in.name + "`.* \\| 1\\." + strconv.Itoa(in.since) + " \\|$"); !row.Match(readme) {
+			t.Errorf("the README has no row of %s from Go 1.%d on", in.name, in.since)
+		}
 		sent := e.Histograms[in.name].Count > 0
 		for name := range e.Values {
 			sent = sent || name == in.name || strings.HasPrefix(name, in.name+"{")
