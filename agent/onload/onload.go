@@ -15,7 +15,7 @@
 // 20, 30 and so on; five minutes of reporting reset that.
 //
 // By OTLP, protobuf over HTTP, it sends what OpenTelemetry's conventions for Go
-// have, cumulative from the start of the process, where the environment variable
+// have where the environment variable
 // OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is set. It
 // keeps to OpenTelemetry's own variables, defaults and rules for retries. The two
 // destinations are independent of each other.

@@ -18,14 +18,10 @@ import (
 	"syscall"
 )
 
-// Apply sets what HMETRICS_MEMORY_LIMIT asks for, and says what came of it. If that is
-// empty it does nothing, and returns nothing.
-func Apply() string {
-	setting := strings.TrimSpace(os.Getenv("HMETRICS_MEMORY_LIMIT"))
-	if setting == "" {
-		return ""
-	}
-	limit, reason, ok := parse(setting, "")
+// Apply sets the limit that a value of HMETRICS_MEMORY_LIMIT asks for, and says what came
+// of it.
+func Apply(setting string) string {
+	limit, reason, ok := parse(strings.TrimSpace(setting), "")
 	switch {
 	case !ok:
 		return "HMETRICS_MEMORY_LIMIT must be a part of the container's limit, such as 90%, or a size, such as 400MiB: setting no limit"

@@ -102,7 +102,7 @@ func (f *otlpFormat) document() ([]byte, error) {
 	if f.sent = uint64(time.Now().UnixNano()); f.sent < f.acked {
 		f.sent = f.acked // the wall clock was put back
 	}
-	e := make(encoder, 0, 4<<10+len(f.resource)) // more than it takes
+	e := make(encoder, 0, 3<<10+len(f.resource)) // more than it takes
 	e.message(1, func() {                        // ResourceMetrics
 		e.message(1, func() { e = append(e, f.resource...) })
 		e.message(2, func() { // ScopeMetrics

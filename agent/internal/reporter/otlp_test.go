@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -245,8 +247,8 @@ func TestWhatIsSentIsUTF8(t *testing.T) {
 		"OTEL_SERVICE_NAME=a\xffb":               "service.name=a\uFFFDb",
 		"HEROKU_RELEASE_VERSION=\xc3":            "service.version=\uFFFD",
 		"OTEL_RESOURCE_ATTRIBUTES=k=%C3%A9":      "k=é",
-		"OTEL_RESOURCE_ATTRIBUTES=k=1,k=2":       "k=1",
-		"OTEL_RESOURCE_ATTRIBUTES=\xfe=1,\xff=2": "\uFFFD=1",
+		"OTEL_RESOURCE_ATTRIBUTES=k=1,k=2":       "k=2",
+		"OTEL_RESOURCE_ATTRIBUTES=\xfe=1,\xff=2": "cloud.provider=",
 		"DYNO=web.a\xffb":                        "cloud.provider=heroku",
 	} {
 		f, _ := withOTLP(t, set)
@@ -349,7 +351,14 @@ func TestWhatIsSentByOTLP(t *testing.T) {
 			t.Errorf("%s is %v, %v, want %v", name, v, ok, bracket)
 		}
 	}
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, in := range instruments {
+		if row := regexp.MustCompile("(?m)^\\| .*`" + in.name + "`.* \\| 1\\." + strconv.Itoa(in.since) + " \\|$"); !row.Match(readme) {
+			t.Errorf("the README has no row of %s from Go 1.%d on", in.name, in.since)
+		}
 		sent := e.Histograms[in.name].Count > 0
 		for name := range e.Values {
 			sent = sent || name == in.name || strings.HasPrefix(name, in.name+"{")
@@ -520,7 +529,7 @@ func TestCompressedDocuments(t *testing.T) {
 	f.gzip = true
 	for i := 0; i < 3; i++ {
 		if i == 2 { // more than one block
-			f.resource = resource("tested", [][2]string{{"long", strings.Repeat("x", 3<<16)}})
+			f.resource = resource("tested", map[string]string{"long": strings.Repeat("x", 3<<16)})
 		}
 		document, err := f.document()
 		if err != nil {

@@ -71,14 +71,20 @@ func secured(t *testing.T, mutual bool) (_ *httptest.Server, requests *int32, ca
 		io.Copy(io.Discard, r.Body)
 	}))
 	s.TLS, s.EnableHTTP2 = a.config(t, nil), true
-	s.TLS.NextProtos = []string{"h2"}
 	s.TLS.ClientCAs = a.pool
 	if mutual {
 		s.TLS.ClientAuth = tls.RequireAndVerifyClientCert
 	}
+	h2, none := s.TLS.Clone(), s.TLS.Clone()
+	h2.NextProtos, none.NextProtos = []string{"h2"}, []string{"none"} // crypto/tls lets http/1.1 pass for h2
+	s.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if strings.Contains(strings.Join(hello.SupportedProtos, " "), "h2") {
+			return h2, nil
+		}
+		return none, nil
+	}
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
-	s.TLS.NextProtos = []string{"h2"} // without http/1.1, which StartTLS adds
 	t.Cleanup(s.Close)
 	client := a.config(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }).Certificates[0]
 	der, err := x509.MarshalPKCS8PrivateKey(client.PrivateKey)

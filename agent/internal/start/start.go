@@ -4,6 +4,7 @@ package start
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 
@@ -26,12 +27,16 @@ const initTime = 5 * time.Second
 // is called once: by the init function of package onload, or by that which the
 // buildpack adds to a main package, after all init functions of the program.
 func Reporting() {
-	if said := memlimit.Apply(); said != "" {
-		later(reporter.FromEnvironment().Config, said)
-	}
+	limitMemory()
 	startIfOn(new([4]*byte), time.Now())
 	if reporter.OTLPIsOn() {
 		start(reporter.OTLP(reporter.FromEnvironment(), otlpReporter))
+	}
+}
+
+func limitMemory() {
+	if setting := os.Getenv("HMETRICS_MEMORY_LIMIT"); setting != "" {
+		later(reporter.FromEnvironment().Config, memlimit.Apply(setting))
 	}
 }
 
