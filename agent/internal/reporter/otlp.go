@@ -63,7 +63,7 @@ func (o *otlpFormat) retry(status int) bool {
 }
 
 // delivered returns an error if the answer tells of points that were rejected. To
-// send those again would not help.
+// send those again would not help. Why is in the endpoint's words, which are not shown.
 func (o *otlpFormat) delivered(answer []byte) error {
 	_, partial := find(answer, 1) // of ExportMetricsServiceResponse
 	rejected, _ := find(partial, 1)
@@ -71,7 +71,7 @@ func (o *otlpFormat) delivered(answer []byte) error {
 	if rejected == 0 && len(why) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the endpoint rejected %d data points: %.200q", rejected, why)
+	return fmt.Errorf("the endpoint rejected %d data points; its own log says why", rejected)
 }
 
 // document returns an ExportMetricsServiceRequest.

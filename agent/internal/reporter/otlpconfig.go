@@ -1,9 +1,8 @@
 package reporter
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"net/url"
 	"os"
@@ -70,10 +69,8 @@ func OTLP(o Options) (*Reporter, Options) {
 	} else if otlp.Compression != "" && otlp.Compression != "none" {
 		bad("EXPORTER_OTLP_COMPRESSION", "gzip or none: using none")
 	}
-	headers := pairs(otlp.Headers, "EXPORTER_OTLP_HEADERS", bad)
-	for key, value := range headers {
+	for key, value := range pairs(otlp.Headers, "EXPORTER_OTLP_HEADERS", bad) {
 		f.requests.Set(key, value)
-		o.Secrets = append(o.Secrets, value)
 	}
 	f.resource = resource(otel.Service_Name, pairs(otel.Resource_Attributes, "RESOURCE_ATTRIBUTES", bad))
 
@@ -115,19 +112,18 @@ func resource(service option, chosen map[string]string) []byte {
 	var heroku struct{ App_Name, App_ID, Release_Version, Release_Created_At, Slug_Commit string }
 	_ = envconfig.Process("HEROKU", &heroku)
 	// The name of a dyno is used again, and a dyno may have many processes.
-	var unique [16]byte
-	_, _ = rand.Read(unique[:])
-	instance, provider := hex.EncodeToString(unique[:]), ""
+	instance, provider := fmt.Sprintf("%016x%016x", new(maphash.Hash).Sum64(), new(maphash.Hash).Sum64()), ""
 	if dyno := os.Getenv("DYNO"); dyno != "" {
 		instance, provider = dyno+"."+instance, "heroku"
 	}
+	exe, _ := os.Executable() // os.Args is the app's to change
 	all := [][2]string{{"service.name", string(service)}}
 	for key, value := range chosen {
 		all = append(all, [2]string{key, value})
 	}
 	all = append(all, [][2]string{
 		{"service.name", heroku.App_Name},
-		{"service.name", "unknown_service:" + filepath.Base(os.Args[0])},
+		{"service.name", "unknown_service:" + filepath.Base(exe)},
 		{"service.version", heroku.Release_Version},
 		{"service.instance.id", instance},
 		{"cloud.provider", provider},
