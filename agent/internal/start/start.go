@@ -4,7 +4,9 @@ package start
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
@@ -21,15 +23,27 @@ var herokuReporter, otlpReporter string
 // hmetrics.DefaultEndpoint where HEROKU_METRICS_URL is empty.
 const initTime = 5 * time.Second
 
+// atInit is what hmetrics.DefaultEndpoint was before the app's init functions ran.
+var atInit = hmetrics.DefaultEndpoint
+
 // Reporting starts reporting to each destination that the environment switches on. It
 // is called once: by the init function of package onload, or by that which the
 // buildpack adds to a main package, after all init functions of the program.
 func Reporting() {
-	startIfOn(new([4]*byte), time.Now())
-	if reporter.OTLPIsOn() {
-		r, o := reporter.OTLP(reporter.FromEnvironment())
-		start(r, o, otlpReporter)
-	}
+	_ = contain(func() error {
+		if hmetrics.DefaultEndpoint == atInit { // an init function may have set the variable
+			hmetrics.DefaultEndpoint = strings.TrimSpace(os.Getenv("HEROKU_METRICS_URL"))
+		}
+		startIfOn(new([4]*byte), time.Now())
+		return nil
+	})
+	_ = contain(func() error {
+		if reporter.OTLPIsOn() {
+			r, o := reporter.OTLP(reporter.FromEnvironment())
+			start(r, o, otlpReporter)
+		}
+		return nil
+	})
 }
 
 // startIfOn starts reporting to Heroku if there is an endpoint. If there is none,
@@ -52,32 +66,29 @@ func startIfOn(again *[4]*byte, began time.Time) {
 //go:norace
 func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
 
+// start does nothing before an interval is over. Until then main may set what a
+// report, or a line of the log, reads once per process.
 func start(r *reporter.Reporter, o reporter.Options, other string) {
-	// Logging reads the time zone, which main may be about to set, so nothing
-	// is logged earlier than a first report.
-	began := time.Now()
+	o.Began = time.Now()
 	if other != "" {
 		o.Off = "this program reports by itself, with " + other
 	}
-	if o.Off != "" {
-		if o.Config.Verbose {
-			log := func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil }
-			time.AfterFunc(o.Config.Interval, func() { contain(log) })
-		}
-		return
-	}
 	l := &logger{log: o.Config.Log}
 	o.Failed, o.Delivered = l.failed, l.delivered
-	go keepReporting(l, func() error {
-		err := r.Run(context.Background(), o)
-		time.Sleep(o.Config.Interval - time.Since(began))
-		return err
-	}, time.Now, time.Sleep)
+	report := func() error { return r.Run(context.Background(), o) }
+	if o.Off != "" {
+		if !o.Config.Verbose {
+			return
+		}
+		report = func() error { o.Config.Log(append(o.Problems, "off: "+o.Off)...); return nil }
+	}
+	go keepReporting(l, func() { reporter.Pause(o.Config.Interval); afterMain() }, report, time.Now, time.Sleep)
 }
 
-// keepReporting calls report again and again, each time after a longer wait.
-// It returns if report returns nil.
-func keepReporting(l *logger, report func() error, now func() time.Time, sleep func(time.Duration)) {
+// keepReporting calls report once pause is over, and again and again, each time after
+// a longer wait. It returns if report returns nil.
+func keepReporting(l *logger, pause func(), report func() error, now func() time.Time, sleep func(time.Duration)) {
+	pause()
 	for backoff := 10 * time.Second; ; backoff += 10 * time.Second {
 		start := now()
 		err := contain(report)
