@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -353,26 +351,5 @@ func TestErrorsAreAssertedDirectly(t *testing.T) {
 	var ef hmetrics.ErrHandler = func(err error) error { return err }
 	if ef(io.EOF) != io.EOF {
 		t.Error("an ErrHandler is a func(error) error")
-	}
-}
-
-// One connection serves all reports.
-func TestTheConnectionIsReused(t *testing.T) {
-	var mu sync.Mutex
-	from := map[string]bool{}
-	s := serve(t, func(endpoint.Request) endpoint.Fault {
-		return endpoint.Fault{Serve: func(w http.ResponseWriter, r *http.Request) {
-			mu.Lock()
-			from[r.RemoteAddr] = true
-			mu.Unlock()
-			fmt.Fprint(w, strings.Repeat("thanks ", 100))
-		}}
-	})
-	start(t, s.URL("web.1"), nil)
-	wait(t, s, 3)
-	mu.Lock()
-	defer mu.Unlock()
-	if len(from) != 1 {
-		t.Errorf("%d connections for 3 reports", len(from))
 	}
 }

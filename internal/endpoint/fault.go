@@ -164,7 +164,7 @@ func Raw(name, raw string) Fault {
 	}}
 }
 
-var status2xx = regexp.MustCompile(`(?s)^HTTP/1\.[01] 2[0-9][0-9][ \r].*\r\n\r\n`)
+var status2xx = regexp.MustCompile(`(?s)^(?:HTTP/1\.1 103 [^\r]*\r\n\r\n)*HTTP/1\.[01] 2[0-9][0-9][ \r].*\r\n\r\n`)
 
 // reset makes the kernel answer with RST.
 func reset(w http.ResponseWriter, _ *http.Request) {

@@ -81,7 +81,7 @@ func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, g
 			"(of a larger module, -config GO_INSTALL_PACKAGE_SPEC=./cmd/web builds one program)", err)})
 	}
 	if s.dotenv = try.E1(readDotenv(filepath.Join(s.app, ".env"))); len(s.dotenv) > 0 {
-		s.say("the app has %s from its .env, as with heroku local", plural(len(s.dotenv), "variable"))
+		s.say("the app has %s from its .env before it starts, as with heroku local; those that main loads itself come too late for the agent", plural(len(s.dotenv), "variable"))
 	}
 	s.built = filepath.Join(tmp, "app")
 	s.say("copying %s to %s", s.app, s.built)

@@ -154,7 +154,7 @@ func testClock(c *command) {
 	c.await(`^ +\d+\.\ds  clock    +[\d.]+ [KM]iB +[\d.]+ KiB +[\d,]+ +4\.0 MiB +\d+ +\S+s +\d+$`)
 	c.cmd.Process.Signal(os.Interrupt)
 	c.end(0, `
-		! try: the app has 3 variables from its \.env, as with heroku local
+		! try: the app has 3 variables from its \.env before it starts, as with heroku local; those that main loads itself come too late for the agent
 		!        GREETING unset, GOFLAGS -toolexec=\S+, GOPRIVATE git\.example, GIT_TERMINAL_PROMPT 0, files \.env \.heroku \.profile\.d Procfile bin cmd go\.mod runtime testdata x
 		! -----> Running: go install -v -tags heroku ./cmd/clock
 		! try: clock\.1 is up: bin/clock a b port=\d+, PORT=\d+, reporting every 1s

@@ -2,14 +2,11 @@ package reporter
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,41 +50,24 @@ func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config
 	return d
 }
 
-// newTransport returns a transport that keeps one connection open between
-// reports and bounds all that an endpoint could make it hold.
-func newTransport(timeout time.Duration) *http.Transport {
-	return &http.Transport{
-		Proxy: proxyFromEnvironment,
-		// Connecting goes on after the attempt that wanted the connection is
-		// over, so it has bounds of its own.
-		DialContext:            (&net.Dialer{Timeout: timeout}).DialContext,
-		TLSHandshakeTimeout:    timeout,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		DisableCompression:     true,    // answers are small, or nothing
-		ReadBufferSize:         1 << 10, // reports and answers are small
-		WriteBufferSize:        1 << 10,
-		MaxIdleConns:           1,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: maxAnswer,
-	}
-}
-
 // deliver returns the endpoint's answer to the document, once it is 2xx. It makes
-// attempts until due. The end of ctx ends only the wait for another one. The
-// document may be read for a while after deliver has returned.
+// attempts until due. The end of ctx ends only the wait for another one.
 func (d *delivery) deliver(ctx context.Context, due time.Time, document []byte) ([]byte, error) {
 	d.due = due
 	ctx, cancel := context.WithDeadline(ctx, due)
 	defer cancel()
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, d.endpoint.String(), document)
 	if err != nil {
-		return nil, err
+		return nil, reasonOf(err, "the request could not be made")
 	}
 	req.Header = d.format.header()
-	if _, err = d.client.Do(req); err != nil && d.failed != nil {
-		return nil, d.failed
+	if _, err = d.client.Do(req); err != nil {
+		if d.failed != nil {
+			err = d.failed
+		}
+		return nil, reasonOf(err, "the endpoint redirects to what is no URL")
 	}
-	return d.answer, err
+	return d.answer, nil
 }
 
 // RoundTrip makes an attempt. It goes on when the request's context is canceled:
@@ -100,10 +80,12 @@ func (d *delivery) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer cancel()
 	resp, err := d.transport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
+		if over := ctx.Err(); over != nil {
+			err = reason{over.Error(), over}
+		}
 		return nil, err
 	}
-	// The answer is one whatever becomes of its body. That it is read lets the
-	// connection be used again.
+	// The answer is one whatever becomes of its body.
 	defer time.AfterFunc(bodyTime, cancel).Stop()
 	d.answer, _ = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	resp.Body.Close()
@@ -111,29 +93,22 @@ func (d *delivery) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (d *delivery) CloseIdleConnections() {
-	(&http.Client{Transport: d.transport}).CloseIdleConnections()
-}
-
 // check is called after each attempt. It says whether to make another one and
 // what was wrong with this one.
 func (d *delivery) check(_ context.Context, resp *http.Response, err error) (again bool, _ error) {
 	switch {
 	case err != nil:
-		again = !errors.As(err, new(refusedRedirect)) && !errors.Is(err, errGRPC)
+		again = !errors.Is(err, errRedirect) && !errors.Is(err, errGRPC)
 	case resp.StatusCode/100 != 2:
-		// Not resp.Status: its words are the endpoint's, and may be anything.
-		err = fmt.Errorf("the endpoint answered %s", strings.TrimSpace(strconv.Itoa(resp.StatusCode)+" "+http.StatusText(resp.StatusCode)))
+		err = reason{text: "the endpoint answered " + status(resp.StatusCode)}
 		again = d.format.retry(resp.StatusCode)
 	}
 	d.failed = err
 	return again, err
 }
 
-// A refusedRedirect names no URL.
-type refusedRedirect string
-
-func (r refusedRedirect) Error() string { return "refused to be redirected " + string(r) }
+// errRedirect is why an answer is no reason for another attempt.
+var errRedirect = errors.New("refused to be redirected")
 
 // checkRedirect lets a report be redirected within its host only, and never
 // from https to http: whoever answers must not be able to send it elsewhere.
@@ -143,11 +118,11 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	upgrade := from.Scheme == "http" && to.Scheme == "https" && strings.EqualFold(from.Hostname(), to.Hostname())
 	switch {
 	case !same && !upgrade:
-		return refusedRedirect("to another host or scheme")
+		return reason{"refused to be redirected to another host or scheme", errRedirect}
 	case len(via) > maxRedirects:
-		return refusedRedirect(fmt.Sprintf("more than %d times", maxRedirects))
+		return reason{fmt.Sprintf("refused to be redirected more than %d times", maxRedirects), errRedirect}
 	case req.Response.StatusCode == http.StatusSeeOther:
-		return refusedRedirect("by 303, which delivers nothing")
+		return reason{"refused to be redirected by 303, which delivers nothing", errRedirect}
 	}
 	// net/http makes a GET of a POST that is answered 301 or 302. There is
 	// nothing to get: what is wanted is the report's arrival elsewhere. It also

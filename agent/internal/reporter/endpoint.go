@@ -1,9 +1,14 @@
 package reporter
 
 import (
-	"encoding/base64"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -32,78 +37,55 @@ func parseEndpoint(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// A failure says why a report could not be made or delivered. Neither its
-// text nor that of an error it wraps holds the path, query or user info of
-// the endpoint, which are credentials.
-type failure struct {
+// newFailure says where a report failed: by scheme and host alone, since path, query
+// and user info are credentials. err must hold none either.
+func newFailure(endpoint *url.URL, err error) error {
+	return fmt.Errorf("reporting Go metrics to %s://%s: %w", endpoint.Scheme, endpoint.Host, err)
+}
+
+// A reason is an error that holds nothing that came from the network: who answers
+// may quote any secret that was sent, in whatever form.
+type reason struct {
 	text  string
-	cause error // nil if none is free of secrets
+	cause error // one that holds nothing of that either, or nil
 }
 
-func (f *failure) Error() string { return f.text }
-func (f *failure) Unwrap() error { return f.cause }
+func (r reason) Error() string { return r.text }
+func (r reason) Unwrap() error { return r.cause }
 
-func newFailure(endpoint *url.URL, others secrets, err error) error {
-	// A *url.Error is but the URL and what happened.
-	for u, ok := err.(*url.Error); ok; u, ok = err.(*url.Error) {
-		err = u.Err
+// reasonOf returns what may be shown of err, which is otherwise if err is of no kind
+// whose text is known to be of this side's making.
+func reasonOf(err error, otherwise string) error {
+	var (
+		known   reason
+		network *net.OpError
+		invalid x509.CertificateInvalidError
+		host    x509.HostnameError
+	)
+	switch text := err.Error(); {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		otherwise = x509.UnknownAuthorityError{}.Error()
+	case errors.As(err, &invalid):
+		otherwise = strings.TrimSuffix(x509.CertificateInvalidError{Reason: invalid.Reason}.Error(), ": ")
+	case errors.As(err, &host):
+		otherwise = "x509: the certificate is not valid for " + host.Host
+	case errors.As(err, &network) && network.Op == "proxyconnect": // it may wrap anything
+		otherwise = "proxyconnect: " + reasonOf(network.Err, otherwise).Error()
+	case errors.As(err, &network):
+		same := *network
+		same.Source = nil // its port is another one each time
+		return reason{same.Error(), &same}
+	case strings.HasPrefix(text, "tls: "): // and after the next colon, what a certificate has wrong
+		otherwise = strings.Join(strings.SplitN(text, ": ", 3)[:2], ": ")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		otherwise = "the connection was closed without an answer"
 	}
-	s := append(newSecrets(endpoint), others...)
-	f := &failure{text: "reporting Go metrics to " + endpoint.Scheme + "://" + endpoint.Host + ": " + s.scrub(err.Error())}
-	for f.cause = err; f.cause != nil && s.scrub(f.cause.Error()) != f.cause.Error(); {
-		f.cause = errors.Unwrap(f.cause)
-	}
-	return f
+	return reason{text: otherwise}
 }
 
-// secrets are the texts that must not be seen.
-type secrets []string
-
-func newSecrets(u *url.URL) secrets {
-	password, _ := u.User.Password()
-	login := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password))
-	s := secrets{u.Path, u.EscapedPath(), u.RequestURI(), u.User.String(), u.User.Username(), password, login}
-	s = append(s, strings.Split(u.Path, "/")...)
-	for _, values := range u.Query() {
-		s = append(s, values...)
-	}
-	return s
-}
-
-// Whoever answers may quote a secret truncated: telling bytes give it away. What
-// is shorter than tooShort, such as the v1 in /v1/…, is no secret and would only
-// garble the text.
-const telling, tooShort = 6, 4
-
-// scrub takes out of a text what it has in common with a secret, and of any URL
-// in it all that comes after the scheme: the URL of a proxy holds a password,
-// the target of a redirect a path. It also takes out this side's address of a
-// connection, since that makes another text of the same failure.
-func (s secrets) scrub(text string) string {
-	shown := []byte(text)
-	for _, secret := range s {
-		n := len(secret)
-		if n > telling {
-			n = telling
-		}
-		for i := 0; n >= tooShort && i+n <= len(text); i++ {
-			for j := i; j < i+n && strings.Contains(secret, text[i:i+n]); j++ {
-				shown[j] = 0
-			}
-		}
-	}
-	for text = string(shown); strings.Contains(text, "\x00\x00"); {
-		text = strings.ReplaceAll(text, "\x00\x00", "\x00")
-	}
-	text = strings.ReplaceAll(text, "\x00", "…")
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'`<>", r) }) {
-		if i := strings.Index(word, "://"); i >= 0 {
-			text = strings.Replace(text, word, word[:i]+"://…", 1)
-		} else if strings.Contains(word, "@") {
-			text = strings.Replace(text, word, "…", 1)
-		} else if strings.HasSuffix(word, "-") {
-			text = strings.Replace(text, word+">", "", 1)
-		}
-	}
-	return text
+// status names the code of an answer: the words beside it are the endpoint's.
+func status(code int) string {
+	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }

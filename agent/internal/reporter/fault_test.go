@@ -62,7 +62,7 @@ type world struct {
 	t         *testing.T
 	url       func(_ *endpoint.Server, process string) string
 	options   endpoint.Options
-	transport *http.Transport
+	transport *transport
 	roundTrip http.RoundTripper  // used in place of transport
 	host      string             // replaces the host of the URL
 	others    []*endpoint.Server // accept reports of the process too
@@ -129,7 +129,12 @@ var faultCases = []faultCase{
 		return burst(3, endpoint.Raw("junk", "nothing-at:"+u.Path[:16]+"-for-"+basic()+"-or-"+basic()[:12]+"\r\n\r\n"))
 	}, failed: 1, says: "malformed"},
 	{name: "malformed status line", faults: always(3, endpoint.Raw("junk", "HTTP/1.1 OK 200\r\n\r\n")), failed: 1, says: "malformed"},
-	{name: "headers without end", faults: always(9, endpoint.Raw("long", "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 128<<10))), failed: 1, says: "exceeded 65536 bytes"},
+	{name: "headers without end", faults: always(9, endpoint.Raw("long", "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 128<<10))), failed: 1, says: "head of the answer exceeded 65536 bytes"},
+	{name: "101", faults: always(2, endpoint.Raw("101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")), failed: 2, says: ": the endpoint answered 101 Switching Protocols"},
+	{name: "103 without end", faults: always(9, endpoint.Raw("103", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1<<13))), failed: 1, says: "head of the answer exceeded 65536 bytes"},
+	{name: "103, then an answer", faults: always(2, endpoint.Raw("103", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))},
+	{name: "HTTP/2 unasked", faults: always(3, endpoint.Raw("SETTINGS", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00")), failed: 1, says: "speaks HTTP/2 unasked"},
+	{name: "204 with a body", faults: always(3, endpoint.Raw("204", "HTTP/1.1 204 No Content\r\n\r\n{}"))},
 	{name: "HTTP/1.0", faults: always(3, endpoint.Raw("HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n"))},
 	{name: "202 and 204", faults: func(string, string) []endpoint.Fault {
 		return []endpoint.Fault{endpoint.Status(202), endpoint.Status(204)}
@@ -152,11 +157,11 @@ var faultCases = []faultCase{
 	{name: "redirect without a target", faults: always(1, endpoint.Status(307)), failed: 1},
 
 	{name: "expired certificate", setup: badCertificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }), failed: 1, says: "expired"},
-	{name: "certificate of another host", setup: badCertificate(func(c *x509.Certificate) { c.IPAddresses = []net.IP{{192, 0, 2, 1}} }), failed: 1, says: "192.0.2.1"},
+	{name: "certificate of another host", setup: badCertificate(func(c *x509.Certificate) { c.IPAddresses = []net.IP{{192, 0, 2, 1}} }), failed: 1, says: "not valid for 127.0.0.1"},
 	{name: "self-signed certificate", setup: badCertificate(nil), failed: 1, says: "unknown authority"},
 	{name: "TLS 1.1", setup: oldTLS, failed: 1, says: "protocol version"},
-	{name: "proxy that refuses", setup: refusingProxy, failed: 1, says: "Forbidden"},
-	{name: "proxy that is not there", setup: absentProxy, failed: 1, says: "proxyconnect"},
+	{name: "proxy that refuses", setup: refusingProxy, failed: 1, says: "no valid answer through the proxy"},
+	{name: "proxy that is not there", setup: absentProxy, failed: 1, says: "proxyconnect: dial tcp"},
 
 	{name: "partial success", otlp: true, faults: always(1, endpoint.PartialSuccess(3, "of a sort")), failed: 1, says: "rejected 3 data points"},
 	{name: "partial success with nothing rejected", otlp: true, faults: always(1, endpoint.PartialSuccess(0, "of a sort"))},
@@ -168,7 +173,7 @@ var faultCases = []faultCase{
 			return w.transport.RoundTrip(r)
 		})
 		return nil
-	}, failed: 1, says: "provoked"},
+	}, failed: 1, says: "panicked: string"},
 }
 
 // TestFaults proves of each fault, for each destination, that no count is lost or
@@ -262,11 +267,11 @@ func (c faultCase) prepare(t *testing.T, otlp bool) *faultRun {
 	if otlp && c.only5xx {
 		r.failed, r.requests = 2, 3
 	}
-	w := &world{t: t, transport: newTransport(r.config.Timeout), url: (*endpoint.Server).URL}
+	w := &world{t: t, transport: newTransport(), url: (*endpoint.Server).URL}
 	if otlp {
 		w.url = (*endpoint.Server).OTLPURL
 	}
-	w.transport.Proxy = nil
+	w.transport.proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
 	w.options.Fault = r.fault
 	r.world = w
 	if c.setup != nil {
@@ -573,12 +578,12 @@ func failDNS(w *world) func() {
 		}
 	}()
 	w.host = "metrics.test"
-	w.transport.DialContext = (&net.Dialer{Resolver: &net.Resolver{
+	w.transport.resolver = &net.Resolver{
 		PreferGo: true,
 		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "udp", dns.LocalAddr().String())
 		},
-	}}).DialContext
+	}
 	return func() { close(mended) }
 }
 
@@ -600,7 +605,7 @@ func elsewhere(code int) func(*world) func() {
 
 func upgrade(w *world) func() {
 	ca := newAuthority(w.t)
-	w.transport.TLSClientConfig.RootCAs = ca.pool
+	w.transport.tls.RootCAs = ca.pool
 	inner := w.options.Fault
 	secure := startOther(w.t, endpoint.Options{TLS: ca.config(w.t, nil)})
 	n := 0
@@ -621,7 +626,7 @@ func upgrade(w *world) func() {
 func downgrade(w *world) func() {
 	ca := newAuthority(w.t)
 	w.options.TLS = ca.config(w.t, nil)
-	w.transport.TLSClientConfig.RootCAs = ca.pool
+	w.transport.tls.RootCAs = ca.pool
 	other := startOther(w.t, endpoint.Options{Fault: func(endpoint.Request) endpoint.Fault {
 		w.t.Error("the report was sent in the clear")
 		return endpoint.Fault{}
@@ -652,7 +657,7 @@ func startOther(t *testing.T, o endpoint.Options) *endpoint.Server {
 func badCertificate(spoil func(*x509.Certificate)) func(*world) func() {
 	return func(w *world) func() {
 		ca := newAuthority(w.t)
-		w.transport.TLSClientConfig.RootCAs = ca.pool
+		w.transport.tls.RootCAs = ca.pool
 		good := ca.config(w.t, nil).Certificates[0]
 		issuer := ca
 		if spoil == nil {
@@ -674,7 +679,7 @@ func badCertificate(spoil func(*x509.Certificate)) func(*world) func() {
 
 func oldTLS(w *world) func() {
 	ca := newAuthority(w.t)
-	w.transport.TLSClientConfig.RootCAs = ca.pool
+	w.transport.tls.RootCAs = ca.pool
 	good := ca.config(w.t, nil)
 	mended := make(chan struct{})
 	w.options.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -731,7 +736,7 @@ func (a *authority) config(t *testing.T, spoil func(*x509.Certificate)) *tls.Con
 func refusingProxy(w *world) func() {
 	ca := newAuthority(w.t)
 	w.options.TLS = ca.config(w.t, nil)
-	w.transport.TLSClientConfig.RootCAs = ca.pool
+	w.transport.tls.RootCAs = ca.pool
 	mended := make(chan struct{})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -768,7 +773,7 @@ func refusingProxy(w *world) func() {
 		}
 	}()
 	proxy := &url.URL{Scheme: "http", Host: ln.Addr().String(), User: url.UserPassword("proxyuser", "proxypassword")}
-	w.transport.Proxy = http.ProxyURL(proxy)
+	w.transport.proxy = http.ProxyURL(proxy)
 	return func() { close(mended) }
 }
 
@@ -780,7 +785,7 @@ func absentProxy(w *world) func() {
 	ln.Close()
 	var mu sync.Mutex
 	proxy := &url.URL{Scheme: "http", Host: ln.Addr().String()}
-	w.transport.Proxy = func(*http.Request) (*url.URL, error) {
+	w.transport.proxy = func(*http.Request) (*url.URL, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		return proxy, nil

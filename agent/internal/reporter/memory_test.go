@@ -18,8 +18,8 @@ import (
 // says what one holds.
 const manyAgents = 20
 
-// Between reports, with its connection open, an agent holds less than 64 KiB
-// of heap and stacks.
+// Between reports an agent holds less than 40 KiB of heap and stacks, and no
+// connection.
 func TestMemoryOfAnIdleAgent(t *testing.T) {
 	t.Parallel()
 	s := startOther(t, endpoint.Options{})
@@ -49,10 +49,10 @@ func TestMemoryOfAnIdleAgent(t *testing.T) {
 		t.Fatalf("%q: %v", out.String(), err)
 	}
 	t.Logf("an idle agent holds %d B of heap and %d B of stacks of %.1f goroutines", heap/manyAgents, stack/manyAgents, float64(goroutines)/manyAgents)
-	if n := (heap + stack) / manyAgents; n >= 64<<10 || n < 4<<10 {
+	if n := (heap + stack) / manyAgents; n >= 40<<10 || n < 2<<10 {
 		t.Errorf("%d bytes", n)
 	}
-	if goroutines != 3*manyAgents { // Run and the two of a connection
+	if goroutines != manyAgents {
 		t.Errorf("%d goroutines", goroutines)
 	}
 }
@@ -72,7 +72,7 @@ func reportAndMeasure(url string) {
 		go (&Reporter{format: &heroku{}}).Run(context.Background(), Options{
 			Endpoint: func() string { return url },
 			Config:   Config{Interval: 2 * time.Second, Timeout: 2 * time.Second},
-			edges:    &edges{newTransport(2 * time.Second), func() float64 { return 0 }},
+			edges:    &edges{newTransport(), func() float64 { return 0 }},
 		})
 	}
 	io.Copy(io.Discard, os.Stdin)

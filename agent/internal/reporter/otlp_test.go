@@ -209,9 +209,6 @@ func TestOTLPSettings(t *testing.T) {
 	if o.Config.Timeout != 300*time.Millisecond || f.gzip || f.requests.Get("X-General") != "" || f.requests.Get("Authorization") != "Basic c2VjcmV0" || f.requests.Get("Api-Key") != "a=b" {
 		t.Errorf("those for metrics do not win: %+v, %v", o.Config, f.requests)
 	}
-	if len(o.Secrets) != 2 {
-		t.Errorf("secrets %q", o.Secrets)
-	}
 }
 
 func TestTemporalityPreference(t *testing.T) {

@@ -1,12 +1,11 @@
 package reporter
 
 import (
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"net/url"
 	"os"
@@ -110,8 +109,8 @@ func OTLP(o Options, other string) (*Reporter, Options) {
 	endpoint, err := otlpEndpoint()
 	o.Endpoint = func() string { return endpoint.String() }
 	f.certificates, f.log = certificates{exporter("CERTIFICATE"), exporter("CLIENT_CERTIFICATE"), exporter("CLIENT_KEY"), nil}, o.Config.Log
-	o.transport = func(t *http.Transport) http.RoundTripper {
-		f.certificates.tls, t.ForceAttemptHTTP2 = t.TLSClientConfig, true
+	o.transport = func(t *transport) http.RoundTripper {
+		f.certificates.tls = t.tls
 		return otlpTransport{t}
 	}
 	chosen := strings.ReplaceAll(strings.ToLower(otel("METRICS_EXPORTER").value), " ", "") // it may be a list
@@ -159,7 +158,6 @@ func (o *Options) headers(f *otlpFormat) {
 	for name, value := range headers {
 		if allowed(name, value) {
 			f.requests.Set(name, value)
-			o.Secrets = append(o.Secrets, value)
 		} else {
 			odd = true
 		}
@@ -200,19 +198,18 @@ func resource(service string, chosen map[string]string) []byte {
 	var heroku struct{ App_Name, App_ID, Release_Version, Release_Created_At, Slug_Commit string }
 	_ = envconfig.Process("HEROKU", &heroku)
 	// The name of a dyno is used again, and a dyno may have many processes.
-	var unique [16]byte
-	_, _ = rand.Read(unique[:])
-	instance, provider := hex.EncodeToString(unique[:]), ""
+	instance, provider := fmt.Sprintf("%016x%016x", new(maphash.Hash).Sum64(), new(maphash.Hash).Sum64()), ""
 	if dyno := os.Getenv("DYNO"); dyno != "" {
 		instance, provider = dyno+"."+instance, "heroku"
 	}
+	exe, _ := os.Executable() // os.Args is the app's to change
 	all := [][2]string{{"service.name", service}}
 	for key, value := range chosen {
 		all = append(all, [2]string{key, value})
 	}
 	all = append(all, [][2]string{
 		{"service.name", heroku.App_Name},
-		{"service.name", "unknown_service:" + filepath.Base(os.Args[0])},
+		{"service.name", "unknown_service:" + filepath.Base(exe)},
 		{"service.version", heroku.Release_Version},
 		{"service.instance.id", instance},
 		{"cloud.provider", provider},
@@ -266,14 +263,14 @@ func (c *certificates) load(log func(lines ...string)) error {
 }
 
 // errGRPC calls for no other attempt.
-var errGRPC = errors.New("the endpoint speaks gRPC: set OTEL_EXPORTER_OTLP_ENDPOINT to its port for HTTP, usually 4318")
+var errGRPC = reason{text: "the endpoint speaks gRPC: set OTEL_EXPORTER_OTLP_ENDPOINT to its port for HTTP, usually 4318"}
 
 // An otlpTransport tells answers that are of gRPC: HTTP/2 begins with SETTINGS.
-type otlpTransport struct{ *http.Transport }
+type otlpTransport struct{ *transport }
 
 func (t otlpTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.Transport.RoundTrip(r)
-	if err != nil && strings.Contains(err.Error(), `malformed HTTP response "\x00\x00`) || err == nil && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/grpc") {
+	resp, err := t.transport.RoundTrip(r)
+	if errors.Is(err, errHTTP2) || err == nil && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/grpc") {
 		return nil, errGRPC
 	}
 	return resp, err

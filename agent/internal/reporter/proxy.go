@@ -33,10 +33,7 @@ func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
 // direct says whether u is reached without a proxy: on this machine, or by
 // noProxy, a list of addresses, networks and domains.
 func direct(u *url.URL, noProxy string) bool {
-	host, port := strings.ToLower(u.Hostname()), u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
+	host, port := strings.ToLower(u.Hostname()), portOf(u)
 	ip := net.ParseIP(host)
 	if host == "localhost" || ip.IsLoopback() {
 		return true
@@ -62,4 +59,11 @@ func direct(u *url.URL, noProxy string) bool {
 		}
 	}
 	return false
+}
+
+func portOf(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }

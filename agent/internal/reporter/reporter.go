@@ -13,11 +13,11 @@ package reporter
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -40,21 +40,21 @@ type Options struct {
 	Endpoint func() string
 	Config   Config
 
+	// Began is when the first interval began; the zero value: when Run does.
+	Began time.Time
 	// Off is why there is to be no report from here, or empty. Run does not
 	// look at it.
 	Off string
 	// Problems are logged before the first report.
 	Problems []string
-	// Secrets are kept out of errors, as parts of the endpoint are.
-	Secrets []string
 	// Failed hears of every report that failed, one at a time. If it returns
 	// an error, reporting ends. It may be nil.
 	Failed func(error) error
 	// Delivered hears of every report that was acknowledged. It may be nil.
 	Delivered func()
 
-	transport func(*http.Transport) http.RoundTripper // nil: the Transport itself
-	edges     *edges                                  // nil: the real ones
+	transport func(*transport) http.RoundTripper // nil: the transport itself
+	edges     *edges                             // nil: the real ones
 }
 
 // edges are where a run meets the world.
@@ -134,12 +134,15 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 	defer cutOff()
 	e := o.edges
 	if e == nil {
-		e = &edges{newTransport(o.Config.Timeout), random}
+		e = &edges{newTransport(), random}
 	}
-	if t, ok := e.transport.(*http.Transport); ok && o.transport != nil {
+	if t, ok := e.transport.(*transport); ok && o.transport != nil {
 		e.transport = o.transport(t)
 	}
-	due := newSchedule(time.Now(), o.Config.Interval, e.random())
+	if o.Began.IsZero() {
+		o.Began = time.Now()
+	}
+	due := newSchedule(o.Began, o.Config.Interval, e.random())
 	timer := time.NewTimer(due.wait(time.Now()))
 	defer timer.Stop()
 	var d *delivery
@@ -157,7 +160,6 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 				return err
 			}
 			d = newDelivery(attempts, endpoint, r.format, o.Config, e)
-			defer d.CloseIdleConnections()
 		}
 		last := ctx.Err() != nil
 		err := r.report(ctx, due.next(time.Now()), d)
@@ -165,7 +167,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 		case err == nil && o.Delivered != nil:
 			o.Delivered()
 		case err != nil && o.Failed != nil:
-			last = o.Failed(newFailure(endpoint, o.Secrets, err)) != nil || last
+			last = o.Failed(newFailure(endpoint, err)) != nil || last
 		}
 		if last {
 			return nil
@@ -174,11 +176,15 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 	}
 }
 
-// report delivers a document until due. A panic is an error.
+// report delivers a document until due. A panic is an error, which says what the
+// panic does if that is the runtime's: another one may hold anything.
 func (r *Reporter) report(ctx context.Context, due time.Time, d *delivery) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the reporter panicked: %v", p)
+			err = fmt.Errorf("the reporter panicked: %T", p)
+			if known, ok := p.(runtime.Error); ok {
+				err = fmt.Errorf("the reporter panicked: %w", known)
+			}
 		}
 	}()
 	document, err := r.format.document()
@@ -210,10 +216,6 @@ func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	return longer, cancel
 }
 
-// random is uniform in [0,1). It needs no seed, so no two processes draw the
-// same, and it keeps no state.
-func random() float64 {
-	var b [4]byte
-	rand.Read(b[:])
-	return float64(binary.LittleEndian.Uint32(b[:])) / (1 << 32)
-}
+// random is uniform in [0,1). The runtime seeds it for each process, and it draws
+// nothing from what belongs to the app.
+func random() float64 { return float64(new(maphash.Hash).Sum64()>>11) / (1 << 53) }

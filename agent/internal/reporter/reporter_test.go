@@ -365,7 +365,7 @@ func TestAPanicOfTheReporterIsAFailure(t *testing.T) {
 		}
 		w.run(t, 41*time.Second)
 		w.expect(t,
-			"20s attempt", "20s the reporter panicked: ours, at http://…",
+			"20s attempt", "20s the reporter panicked: string",
 			"40s attempt", "40s delivered", "41s attempt", "41s delivered", "41s over")
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
@@ -23,20 +24,35 @@ var herokuReporter, otlpReporter string
 // hmetrics.DefaultEndpoint where HEROKU_METRICS_URL is empty.
 const initTime = 5 * time.Second
 
+// atInit is what hmetrics.DefaultEndpoint was before the app's init functions ran.
+var atInit = hmetrics.DefaultEndpoint
+
 // Reporting starts reporting to each destination that the environment switches on. It
 // is called once: by the init function of package onload, or by that which the
 // buildpack adds to a main package, after all init functions of the program.
 func Reporting() {
-	limitMemory()
-	startIfOn(new([4]*byte), time.Now())
-	if reporter.OTLPIsOn() {
-		start(reporter.OTLP(reporter.FromEnvironment(), otlpReporter))
+	for _, f := range []func(){limitMemory, startHeroku, startOTLP} {
+		f := f
+		_ = contain(func() error { f(); return nil })
 	}
 }
 
 func limitMemory() {
 	if setting := os.Getenv("HMETRICS_MEMORY_LIMIT"); setting != "" {
 		later(reporter.FromEnvironment().Config, memlimit.Apply(setting))
+	}
+}
+
+func startHeroku() {
+	if hmetrics.DefaultEndpoint == atInit { // an init function may have set the variable
+		hmetrics.DefaultEndpoint = strings.TrimSpace(os.Getenv("HEROKU_METRICS_URL"))
+	}
+	startIfOn(new([4]*byte), time.Now())
+}
+
+func startOTLP() {
+	if reporter.OTLPIsOn() {
+		start(reporter.OTLP(reporter.FromEnvironment(), otlpReporter))
 	}
 }
 
@@ -67,28 +83,33 @@ func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
 // be about to set, so nothing is logged earlier than a first report.
 func later(c reporter.Config, lines ...string) {
 	if c.Verbose {
-		time.AfterFunc(c.Interval, func() { contain(func() error { c.Log(lines...); return nil }) })
+		go contain(func() error { settle(c); c.Log(lines...); return nil })
 	}
 }
 
+// settle ends once an interval is over. Until then main may set what a report, or a line
+// of the log, reads once per process.
+func settle(c reporter.Config) {
+	reporter.Pause(c.Interval)
+	afterMain()
+}
+
 func start(r *reporter.Reporter, o reporter.Options) {
-	began := time.Now()
+	o.Began = time.Now()
 	if o.Off != "" {
 		later(o.Config, append(o.Problems, "off: "+o.Off)...)
 		return
 	}
 	l := &logger{log: o.Config.Log}
 	o.Failed, o.Delivered = l.failed, l.delivered
-	go keepReporting(l, func() error {
-		err := r.Run(context.Background(), o)
-		time.Sleep(o.Config.Interval - time.Since(began))
-		return err
-	}, time.Now, time.Sleep)
+	report := func() error { return r.Run(context.Background(), o) }
+	go keepReporting(l, func() { settle(o.Config) }, report, time.Now, time.Sleep)
 }
 
-// keepReporting calls report again and again, each time after a longer wait.
-// It returns if report returns nil.
-func keepReporting(l *logger, report func() error, now func() time.Time, sleep func(time.Duration)) {
+// keepReporting calls report once pause is over, and again and again, each time after
+// a longer wait. It returns if report returns nil.
+func keepReporting(l *logger, pause func(), report func() error, now func() time.Time, sleep func(time.Duration)) {
+	pause()
 	for backoff := 10 * time.Second; ; backoff += 10 * time.Second {
 		start := now()
 		err := contain(report)

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,18 +20,25 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// programs holds the program of testdata/isolation, built in four ways.
-var programs struct{ without, with, other, otherOTLP string }
+// programs holds the program of testdata/isolation, built in several ways.
+var programs struct{ without, with, other, otherOTLP, race string }
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if exe := os.Getenv("DENY_GETRANDOM"); exe != "" {
+		fmt.Fprintln(os.Stderr, denyGetrandom(exe))
+		return 1
+	}
 	// go test sees what this process opens, not what its go commands do.
 	if _, err := os.ReadDir("testdata/isolation"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -53,6 +61,9 @@ func testMain(m *testing.M) int {
 	}
 	programs.without = build("without")
 	programs.with = build("with", "-tags=withagent")
+	if os.Getenv("HMETRICS_TEST_SLOW") == "1" {
+		programs.race = build("race", "-tags=withagent", "-race")
+	}
 	const start = "github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/start."
 	programs.other = build("other", "-tags=withagent", "-ldflags=-X "+start+"herokuReporter=example.com/other")
 	programs.otherOTLP = build("otherotlp", "-tags=withagent", "-ldflags=-X "+start+"otlpReporter=example.com/other")
@@ -118,7 +129,7 @@ func (p *process) end() (stdout, stderr string) {
 		p.t.Fatal(err)
 	}
 	if err := p.cmd.Wait(); err != nil {
-		p.t.Fatal(err)
+		p.t.Fatalf("%v: %s", err, rest)
 	}
 	return p.stdout.String(), string(rest)
 }
@@ -171,6 +182,166 @@ func TestChangesNothingGlobal(t *testing.T) {
 	if !strings.HasPrefix(goroutines, "goroutine ") || !strings.Contains(goroutines, "agent/internal/start") {
 		t.Errorf("something was written to standard error, or no agent ran: %s", goroutines)
 	}
+}
+
+// guestFaults are the ways of an endpoint to have an HTTP client print, raise a signal,
+// read on for ever or end the process.
+func guestFaults() []endpoint.Fault {
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	return []endpoint.Fault{
+		endpoint.Status(200),
+		endpoint.Raw("204 with a body", "HTTP/1.1 204 No Content\r\n\r\n{}"),
+		endpoint.Raw("body longer than its length", ok+"more"),
+		endpoint.Raw("two answers", ok+"HTTP/1.1 400 Bad Request\r\n\r\n"),
+		endpoint.Raw("101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
+		endpoint.Raw("103 without end", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1<<16)),
+		endpoint.Raw("head without end", "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)),
+		endpoint.Raw("HTTP/2", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00"),
+		endpoint.Raw("nothing", ""),
+		{Name: "answer and reset", Serve: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1")
+			w.WriteHeader(200)
+			w.(http.Flusher).Flush()
+			endpoint.ResetRead().Serve(w, r)
+		}},
+		endpoint.ResetRead(), endpoint.ResetUnread(), endpoint.EndlessBody(), endpoint.GzipBomb(), endpoint.SlowBody(time.Minute),
+		endpoint.SlowHeaders(time.Minute), endpoint.BlackHole(), endpoint.PartialSuccess(1, "x"),
+		endpoint.Status(307), endpoint.Redirect(302, "http://other.invalid/"), endpoint.Status(404), endpoint.Status(429), endpoint.Status(503),
+	}
+}
+
+// With the agent a program hears of no signal, and nothing of what it has set for the
+// whole process is used, whatever the endpoint does. Under the race detector it does
+// not end, though what it sets is set without order.
+func TestIsAGuest(t *testing.T) {
+	t.Parallel()
+	for name, exe := range map[string]string{"plain": programs.with, "race": programs.race} {
+		for _, secure := range []string{"Heroku", "OTLP"} {
+			name, exe, secure := name, exe, secure
+			t.Run(name+", TLS to "+secure, func(t *testing.T) {
+				t.Parallel()
+				if exe == "" {
+					t.Skip("HMETRICS_TEST_SLOW is not 1")
+				}
+				isAGuest(t, exe, secure)
+			})
+		}
+	}
+}
+
+func isAGuest(t *testing.T, exe, secure string) {
+	https := httptest.NewTLSServer(nil)
+	https.Close()
+	certificate := filepath.Join(t.TempDir(), "certificate.pem")
+	if err := os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw}), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan bool, 2)
+	server := func(destination string) string {
+		script := guestFaults()
+		n, o := int32(0), endpoint.Options{}
+		o.Fault = func(endpoint.Request) endpoint.Fault {
+			switch i := int(atomic.AddInt32(&n, 1)) - 1; {
+			case i < len(script):
+				return script[i]
+			case i == len(script):
+				over <- true
+			}
+			return endpoint.Fault{}
+		}
+		if destination == secure {
+			o.TLS = https.TLS
+		}
+		s, err := endpoint.Start(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s.URL("web.1")
+	}
+	p := run(t, exe, "TRAPS=1", "HEROKU_METRICS_URL="+server("Heroku"), "OTEL_EXPORTER_OTLP_ENDPOINT="+server("OTLP"), "SSL_CERT_FILE="+certificate,
+		"HMETRICS_INTERVAL=1s", "HMETRICS_TIMEOUT=500ms", "OTEL_METRIC_EXPORT_INTERVAL=1000", "OTEL_EXPORTER_OTLP_TIMEOUT=500")
+	// These speak first, or cannot be found.
+	unasked, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unasked.Close()
+	asked := make(chan bool, 1000)
+	go func() {
+		for c, err := unasked.Accept(); err == nil; c, err = unasked.Accept() {
+			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\nand more")
+			asked <- true
+		}
+	}()
+	p2 := run(t, exe, "TRAPS=1", "HEROKU_METRICS_URL=http://"+unasked.Addr().String(), "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector.test", "HMETRICS_INTERVAL=1s", "OTEL_METRIC_EXPORT_INTERVAL=1000")
+	patience := time.After(time.Minute)
+	for n, m := 0, 0; n < 4 || m < 2; {
+		select {
+		case <-asked:
+			n++
+		case <-over:
+			m++
+		case <-patience:
+			t.Errorf("%d unasked answers, and %d destinations have done with their faults", n, m)
+			n, m = 4, 2
+		}
+	}
+	for _, p := range []*process{p, p2} {
+		if out, stderr := p.end(); out != "used: []\nby the program: [http.DefaultClient http.DefaultTransport log net.DefaultResolver os.Stderr os.Stdout rand.Reader signal broken pipe] trap\n" || stderr != "" {
+			t.Errorf("%s%s", out, stderr)
+		}
+	}
+}
+
+// Tools that trace net/http in a whole program do so in its Transport. No request of the
+// agent is made by that.
+func TestRequestsAreNotMadeByHTTPTransport(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan bool, 100)
+	s, err := endpoint.Start(endpoint.Options{Fault: func(endpoint.Request) endpoint.Fault {
+		arrived <- true
+		return endpoint.BlackHole()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	p := run(t, programs.with, "HEROKU_METRICS_URL="+s.URL("web.1"), "HMETRICS_INTERVAL=3s")
+	<-arrived
+	if _, goroutines := p.end(); !strings.Contains(goroutines, ".RoundTrip(") || strings.Contains(goroutines, "net/http.(*Transport)") {
+		t.Errorf("while a request is made: %s", goroutines)
+	}
+}
+
+// A sandbox may deny getrandom, which crypto/tls takes for the end of the process.
+func TestSurvivesASandboxWithoutRandomNumbers(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := run(t, os.Args[0], "DENY_GETRANDOM="+programs.with, "HEROKU_METRICS_URL="+strings.Replace(s.URL("web.1"), "http", "https", 1), "HMETRICS_INTERVAL=1s", "HMETRICS_VERBOSE=1")
+	if line := p.line(); !strings.HasSuffix(line, ": no random numbers for TLS: getrandom: operation not permitted (intervals pending: 1)") {
+		t.Errorf("logged %q", line)
+	}
+	p.end()
+}
+
+// denyGetrandom has the program take the place of this process, in a sandbox that
+// answers EPERM to getrandom.
+func denyGetrandom(exe string) error {
+	runtime.LockOSThread()
+	filter := []syscall.SockFilter{
+		{Code: syscall.BPF_LD | syscall.BPF_W | syscall.BPF_ABS}, // the number of the call
+		{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 1, K: map[string]uint32{"amd64": 318, "arm64": 278}[runtime.GOARCH]},
+		{Code: syscall.BPF_RET, K: 0x50000 | uint32(syscall.EPERM)}, // SECCOMP_RET_ERRNO
+		{Code: syscall.BPF_RET, K: 0x7fff0000},                      // SECCOMP_RET_ALLOW
+	}
+	program := syscall.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	const noNewPrivileges, seccomp, seccompFilter = 38, 22, 2
+	syscall.Syscall6(syscall.SYS_PRCTL, noNewPrivileges, 1, 0, 0, 0, 0)
+	if _, _, errno := syscall.Syscall(syscall.SYS_PRCTL, seccomp, seccompFilter, uintptr(unsafe.Pointer(&program))); errno != 0 {
+		return errno
+	}
+	return syscall.Exec(exe, []string{exe}, os.Environ())
 }
 
 // A program has an interval's time to set what is read once per process.
@@ -270,6 +441,15 @@ func TestDefaultEndpointOfALaterInitFunction(t *testing.T) {
 	}
 }
 
+// A variable that an init function sets, as godotenv/autoload does, counts.
+func TestVariableOfAnInitFunction(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := run(t, programs.with, "HEROKU_METRICS_URL=http://metrics.invalid/", "DOTENV="+s.URL("web.1"), "HMETRICS_INTERVAL=1s")
+	wait(t, s, 1)
+	p.end()
+}
+
 // Each destination is one of its own: what one does takes nothing from the other,
 // and where one is off no goroutine is there for it.
 func TestTwoDestinations(t *testing.T) {
@@ -334,7 +514,7 @@ func TestNoSecretOfOTLPIsLogged(t *testing.T) {
 	s := serve(t, endpoint.PartialSuccess(1, "no such tenant: "+token), endpoint.Raw("junk", "nothing-for:"+token[:8]+"\r\n\r\n"), endpoint.Status(401))
 	url := s.URL("web.1")
 	p := run(t, programs.with, "OTEL_EXPORTER_OTLP_ENDPOINT="+url, "OTEL_METRIC_EXPORT_INTERVAL=1000", "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20"+token, "OTEL_EXPORTER_OTLP_COMPRESSION=gzip", "HMETRICS_RETRIES=0", "HMETRICS_VERBOSE=1")
-	for _, want := range []string{"rejected 1 data points", "malformed", "401 Unauthorized", "reporting"} {
+	for _, want := range []string{"rejected 1 data points;", "malformed", "401 Unauthorized", "reporting"} {
 		line := p.line()
 		if !strings.Contains(line, want) || strings.Contains(line, token[:6]) || strings.Contains(line, url[strings.LastIndex(url, "/"):]) {
 			t.Errorf("logged %q, want %q", line, want)
@@ -424,7 +604,7 @@ func TestLogsThatTheURLWillNotDo(t *testing.T) {
 func backoffs(reports ...func() (time.Duration, error)) (waits []time.Duration, logged []string) {
 	now := time.Unix(0, 0)
 	l := &logger{log: func(lines ...string) { logged = append(logged, lines...) }}
-	keepReporting(l, func() error {
+	keepReporting(l, func() {}, func() error {
 		if len(reports) == 0 {
 			return nil
 		}
@@ -475,7 +655,7 @@ func TestAPanicIsContainedAndReportingResumesAfterTheBackoff(t *testing.T) {
 func TestAPanicOfTheLogIsContained(t *testing.T) {
 	l := &logger{log: func(...string) { panic("from the logger") }}
 	n := 0
-	keepReporting(l, func() error {
+	keepReporting(l, func() {}, func() error {
 		if n++; n == 3 {
 			return nil
 		}

@@ -16,6 +16,7 @@ type Destination struct {
 	Reporters []string // import paths of such packages
 	Variable  string   // of the agent's package start: the reporter in the program
 	Setting   string   // key of the build information's settings, for the same
+	unless    string   // what has the agent report all the same
 }
 
 // Heroku is Heroku's metrics service, and OTLP any OpenTelemetry backend.
@@ -31,11 +32,12 @@ var (
 		Reporters: []string{"go.opentelemetry.io/contrib/instrumentation/runtime", Module + "/agent/onload"},
 		Variable:  "otlpReporter",
 		Setting:   "hmetrics.off.otlp",
+		unless:    " unless OTEL_METRICS_EXPORTER=otlp is set",
 	}
 	Destinations = []Destination{Heroku, OTLP}
 )
 
 // Quiet says to which destination nothing is sent, and why.
 func (d Destination) Quiet(reporter string) string {
-	return "; nothing to " + d.Name + ", since " + reporter + " reports there"
+	return "; sends nothing to " + d.Name + d.unless + ", because the program links " + reporter
 }

@@ -1,6 +1,6 @@
 // Command isolation reads a line, sets what the standard library reads once per
 // process, and prints the global state of its process once its standard input
-// ends, and its goroutines but the main one.
+// ends, and its goroutines but the main one. With the variable TRAPS it sets traps.
 package main
 
 import (
@@ -19,9 +19,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	_ "github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/start/testdata/isolation/early"
 )
 
 func main() {
+	if os.Getenv("TRAPS") != "" {
+		runWithTraps()
+		return
+	}
 	in := bufio.NewReader(os.Stdin)
 	in.ReadString('\n')
 	os.Setenv("HTTP_PROXY", "http://proxy.invalid")

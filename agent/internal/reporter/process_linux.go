@@ -1,0 +1,55 @@
+package reporter
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// Pause waits in the kernel. A timer would open the runtime's epoll, and an app that
+// first of all closes the descriptors it may have inherited would close that too.
+func Pause(d time.Duration) {
+	for left := syscall.NsecToTimespec(int64(d)); syscall.Nanosleep(&left, &left) == syscall.EINTR; {
+	}
+}
+
+// randomDenied returns an error if the kernel has no random numbers for this process:
+// from Go 1.24 on, crypto/tls ends it then.
+func randomDenied() error {
+	getrandom, known := map[string]uintptr{"amd64": 318, "arm64": 278}[runtime.GOARCH]
+	if !known {
+		return nil
+	}
+	if _, _, errno := syscall.Syscall(getrandom, 0, 0, 0); errno != 0 {
+		return os.NewSyscallError("getrandom", errno)
+	}
+	return nil
+}
+
+// quiet is a connection whose writes raise no SIGPIPE, which an app may listen to.
+type quiet struct {
+	net.Conn
+	raw syscall.RawConn
+}
+
+func withoutSignals(tcp *net.TCPConn) (net.Conn, error) {
+	raw, err := tcp.SyscallConn()
+	return quiet{tcp, raw}, err
+}
+
+func (q quiet) Write(b []byte) (written int, err error) {
+	failed := q.raw.Write(func(fd uintptr) bool {
+		for err = nil; written < len(b) && (err == nil || err == syscall.EINTR); {
+			var n int
+			n, err = syscall.SendmsgN(int(fd), b[written:], nil, nil, syscall.MSG_NOSIGNAL)
+			written += n
+		}
+		return err != syscall.EAGAIN
+	})
+	if failed == nil && err != nil {
+		failed = &net.OpError{Op: "write", Net: "tcp", Addr: q.RemoteAddr(), Err: os.NewSyscallError("sendmsg", err)}
+	}
+	return written, failed
+}

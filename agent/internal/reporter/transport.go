@@ -1,0 +1,130 @@
+package reporter
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// systemRandom is Go's own rand.Reader: an app may put another in its place later.
+var systemRandom = rand.Reader
+
+// errHTTP2 is an answer that begins with SETTINGS, as at a port for gRPC.
+var errHTTP2 = reason{text: "the endpoint speaks HTTP/2 unasked, as gRPC does"}
+
+// A transport makes each request on a connection of its own, in the goroutine that
+// asks for it, and closes the connection when the request's context ends, which it
+// must. Its errors hold no text from the network.
+//
+// It takes the place of http.Transport, which belongs to the whole process: its
+// goroutines print to the standard logger what an endpoint sends unasked, a panic in
+// one of them ends the app, a 101 has no timeout there, and tools that trace the
+// requests of an app have their spans made in it.
+type transport struct {
+	proxy    func(*http.Request) (*url.URL, error)
+	resolver *net.Resolver // the app may have changed net.DefaultResolver
+	tls      *tls.Config
+}
+
+func newTransport() *transport {
+	t := &transport{proxy: proxyFromEnvironment, tls: &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		Rand:               systemRandom,
+		ClientSessionCache: tls.NewLRUClientSessionCache(1), // a resumption costs less than a full handshake
+	}}
+	t.resolver = &net.Resolver{Dial: t.dial}
+	return t
+}
+
+func (t *transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Resolver: t.resolver, KeepAlive: -1}).DialContext(ctx, network, address)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return withoutSignals(tcp)
+	}
+	return conn, err
+}
+
+// RoundTrip bounds what can be read of the answer, its body included.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	secure := req.URL.Scheme == "https"
+	if secure {
+		if err := randomDenied(); err != nil { // crypto/tls would end the process
+			return nil, reason{"no random numbers for TLS: " + err.Error(), err}
+		}
+	}
+	if proxy, err := t.proxy(req); proxy != nil || err != nil {
+		return t.standard(req)
+	}
+	ctx := req.Context()
+	conn, err := t.dial(ctx, "tcp", net.JoinHostPort(req.URL.Hostname(), portOf(req.URL)))
+	if err != nil {
+		return nil, reasonOf(err, "no connection")
+	}
+	go func(tcp net.Conn) {
+		<-ctx.Done()
+		tcp.Close()
+	}(conn)
+	if secure {
+		config := t.tls.Clone()
+		config.ServerName, config.NextProtos = req.URL.Hostname(), []string{"http/1.1"}
+		secured := tls.Client(conn, config)
+		if err = secured.Handshake(); err != nil && strings.HasSuffix(err.Error(), "tls: no application protocol") {
+			return t.standard(req)
+		} else if err != nil {
+			return nil, reasonOf(err, "the TLS handshake failed")
+		}
+		conn = secured
+	}
+	own := *req
+	own.Close = true
+	unwritten := own.Write(conn) // an answer may be there all the same
+	limited := &io.LimitedReader{R: conn, N: maxAnswer}
+	r := bufio.NewReaderSize(limited, 1<<10)
+	start, err := r.Peek(2)
+	unasked := string(start) == "\x00\x00"
+	var resp *http.Response
+	for more := err == nil; more; more = err == nil && resp.StatusCode/100 == 1 && resp.StatusCode != http.StatusSwitchingProtocols {
+		resp, err = http.ReadResponse(r, req)
+	}
+	switch {
+	case err == nil:
+		limited.N = maxAnswer
+		resp.Body = body{resp.Body, conn}
+		return resp, nil
+	case limited.N <= 0:
+		return nil, reason{text: fmt.Sprintf("the head of the answer exceeded %d bytes", maxAnswer)}
+	case unasked:
+		return nil, errHTTP2
+	case unwritten != nil:
+		return nil, reasonOf(unwritten, "the request could not be written")
+	}
+	return nil, reasonOf(err, "malformed HTTP response")
+}
+
+// A body is closed with its connection: net/http's own would be read to its end.
+type body struct {
+	io.Reader
+	io.Closer
+}
+
+// standard is for what only http.Transport can do: proxies and HTTP/2.
+func (t *transport) standard(req *http.Request) (*http.Response, error) {
+	resp, err := (&http.Transport{
+		Proxy: t.proxy, DialContext: t.dial, TLSClientConfig: t.tls.Clone(), ForceAttemptHTTP2: true,
+		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxAnswer,
+	}).RoundTrip(req)
+	if err != nil {
+		return nil, reasonOf(err, "no valid answer through the proxy, or by HTTP/2")
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols { // reading on would heed no context
+		resp.Body.Close()
+	}
+	return resp, nil
+}
