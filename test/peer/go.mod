@@ -4,7 +4,7 @@ go 1.25.0
 
 require (
 	github.com/dsnet/try v0.0.3
-	github.com/heroku/x v0.5.3
+	github.com/heroku/x v0.6.2
 	github.com/hmetrics/heroku-buildpack-go-metrics v0.0.0
 )
 
