@@ -70,8 +70,8 @@ without_agent() {
 	[ -n "$old" ] || [ "$given" != + ] || n=$#
 	while [ "$n" -gt 0 ]; do
 		case $was:$1 in
-		-buildid:*) set -- "$@" "uncached-$1" ;;
-		*:-buildid=*) set -- "$@" "-buildid=uncached-${1#-buildid=}" ;;
+		-buildid:*/*) set -- "$@" "uncached/${1#*/}" ;;
+		*:-buildid=*/*) set -- "$@" "-buildid=uncached/${1#*/}" ;;
 		*) set -- "$@" "$1" ;;
 		esac
 		was=$1

@@ -137,7 +137,7 @@ type errDiffers struct {
 }
 
 func (e errDiffers) Error() string {
-	return fmt.Sprintf("this build compiles %s otherwise than the same flags (%s) do for the agent", e.path, strings.Join(e.flags, " "))
+	return fmt.Sprintf("this build compiles %s otherwise than the same go command with the same flags %q does for the agent", e.path, e.flags)
 }
 
 type errImportPathTaken string
