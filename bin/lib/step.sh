@@ -78,8 +78,9 @@ without_agent() {
 		shift
 		n=$((n - 1))
 	done
+	# What a shell itself would say of a tool that is killed nobody is to see.
 	# shellcheck disable=SC2086
-	$user "$@"
+	{ $user "$@" 2>&3 3>&-; } 3>&2 2>/dev/null
 	status=$?
 	# What go run prints may be written to a file.
 	case $status:${1##*/}:$go_command in
