@@ -78,10 +78,12 @@ without_agent() {
 		shift
 		n=$((n - 1))
 	done
-	# What a shell itself would say of a tool that is killed nobody is to see.
+	# A shell prints "Killed" of a tool that is killed: the go command says so itself.
+	exec 3>&2 2>/dev/null
 	# shellcheck disable=SC2086
-	{ $user "$@" 2>&3 3>&-; } 3>&2 2>/dev/null
+	sh -c 'exec "$@" 2>&3 3>&-' sh $user "$@"
 	status=$?
+	exec 2>&3 3>&-
 	# What go run prints may be written to a file.
 	case $status:${1##*/}:$go_command in
 	0:link:*"go run "*) ;;
