@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
@@ -299,10 +298,8 @@ func (r *rebuilder) goRun(dir string, env []string, args ...string) (string, err
 // replace gives the new program the old one's owner and mode and puts it in its
 // place, each name in one move.
 func (r *rebuilder) replace(b *binary) error {
-	if owner, ok := b.file.Sys().(*syscall.Stat_t); ok && (int(owner.Uid) != os.Geteuid() || int(owner.Gid) != os.Getegid()) {
-		if err := os.Chown(b.made, int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
-		}
+	if err := giveOwner(b.made, b.file); err != nil {
+		return err
 	}
 	if err := os.Chmod(b.made, b.file.Mode()); err != nil {
 		return err

@@ -9,6 +9,9 @@ host=${1%/*} && host=${host##*/} # step runs on the build machine, whatever the 
 step=$HMETRICS_STAGE/step-$host
 children="$0 -ours" # -toolexec of the go commands that compile step and the agent
 [ -z "$rebuild" ] || children=''
+go_command=$(parent)
+one='' # -p=1 asks for one compiler at a time
+case "$GOFLAGS $go_command" in *-p=1[[:space:]\"\']* | *" -p 1 "*) one=-p=1 ;; esac
 
 # is_built: whether step is there, runs, and is this stage's.
 is_built() { [ -f "$step" ] && [ -s "$step" ] && [ "$("$step" -id 2>/dev/null)" = "$id" ]; }
@@ -24,28 +27,33 @@ build() (
 		echo "build cache entry $HMETRICS_STAGE was deleted during the build: run the build again" && exit 1
 	}
 	set +f
-	case $GOFLAGS$(parent) in *-trimpath*) trimpath=-trimpath ;; esac
+	case $GOFLAGS$go_command in *-trimpath*) trimpath=-trimpath ;; esac
 	exec 9<"$HMETRICS_STAGE" && flock -w 600 9 2>/dev/null
 	! is_built || exit 0
 	rm -rf "$step" "$step".* &&
 		GOFLAGS=-mod=readonly GO111MODULE=on GOWORK=off GOTOOLCHAIN=local GOOS=${host%_*} GOARCH=${host#*_} CGO_ENABLED=0 \
-			"$go" build -buildvcs=false $trimpath -ldflags="-s -w -X main.stageID=$id" -toolexec="$children" -o "$step.$$" . 9<&- &&
+			"$go" build -buildvcs=false $trimpath $one -ldflags="-s -w -X main.stageID=$id" -toolexec="$children" -o "$step.$$" . 9<&- &&
 		mv -f "$step.$$" "$step" || exit
 	is_built || { "$step" -id && exit 1; }
 )
 
-# problem_of TEXT: print the first line of TEXT that tells a problem, not progress.
+# problem_of TEXT: print what TEXT says first of a problem (Problem in inject/internal/gocmd).
 problem_of() {
-	echo "$1" | while IFS= read -r line; do
-		case $line in '' | '# '* | 'go: downloading '*) ;; *) echo "$line" && break ;; esac
+	printf '%s\n' "$1" | while IFS= read -r line; do
+		case $line in
+		'' | '# '* | 'go: downloading '* | *[Ww]'arning: '*) ;;
+		*:) printf '%s ' "$line" ;;
+		*) printf '%s\n' "$line" && break ;;
+		esac
 	done
 }
 
 # without_agent REASON TOOL [ARG...]: run a step that command step cannot run. The link
-# step says why. Neither is cached, under another build ID than the go command gave
-# (see uncached in inject/step/args.go), so that the next build tries again.
+# step says why, unless it fails for another reason. Neither is cached, under another
+# build ID than the go command gave (see uncached in inject/step/args.go), so that the
+# next build tries again.
 without_agent() {
-	reason=$1 given='' n=0 was=''
+	reason=$1 given='' n=0 was='' program=${TOOLEXEC_IMPORTPATH%% *}
 	shift
 	if [ "${1##*/}" = link ]; then
 		# Tests have no agent.
@@ -54,37 +62,45 @@ without_agent() {
 			case $was:$(cat "$arg" 2>/dev/null) in -importcfg:*"packagefile testing/internal/testdeps="*) pass "$@" ;; esac
 			was=$arg
 		done
-		program=${TOOLEXEC_IMPORTPATH%% *}
 		if [ -n "$rebuild" ]; then echo "$reason" >"$rebuild/reason" && exit 1; fi
 		if [ "$mode" = require ]; then echo "hmetrics: HMETRICS_INJECT is require, and the metrics agent cannot be linked into $program: $reason" >&2 && exit 1; fi
-		echo "hmetrics: the metrics agent is not linked into $program: $reason" >&2
 	fi
-	[ -z "$old" ] || pass "$@"
 	for arg; do case $arg in -buildid | -buildid=*) given=$given+ ;; esac done
-	[ "$given" = + ] || pass "$@"
-	n=$# was=''
+	was=''
+	[ -n "$old" ] || [ "$given" != + ] || n=$#
 	while [ "$n" -gt 0 ]; do
 		case $was:$1 in
-		-buildid:*) set -- "$@" "uncached-$1" ;;
-		*:-buildid=*) set -- "$@" "-buildid=uncached-${1#-buildid=}" ;;
+		-buildid:*/*) set -- "$@" "uncached/${1#*/}" ;;
+		*:-buildid=*/*) set -- "$@" "-buildid=uncached/${1#*/}" ;;
 		*) set -- "$@" "$1" ;;
 		esac
 		was=$1
 		shift
 		n=$((n - 1))
 	done
-	pass "$@"
+	# A shell prints "Killed" of a tool that is killed: the go command says so itself.
+	exec 3>&2 2>/dev/null
+	# shellcheck disable=SC2086
+	sh -c 'exec "$@" 2>&3 3>&-' sh $user "$@"
+	status=$?
+	exec 2>&3 3>&-
+	# What go run prints may be written to a file.
+	case $status:${1##*/}:$go_command in
+	0:link:*"go run "*) ;;
+	0:link:*) echo "hmetrics: the metrics agent is not linked into $program: $reason" >&2 ;;
+	esac
+	[ "$status" -le 128 ] || kill "-$((status - 128))" $$
+	exit "$status"
 }
 
 case "$* " in
 *" -p net/http "*)
 	# Now there is all that step and the agent are made of. Make them for the link,
-	# beside the app's own steps. Under PGO the agent's flags are not known, and -p=1
-	# asks for one step at a time.
+	# beside the app's own steps. Under PGO the agent's flags are not known.
 	# shellcheck disable=SC2086
 	$user "$@" || exit
-	case "$GOOS $GOFLAGS $(parent)$*" in
-	*" -pgoprofile"* | *-p=1\ * | *" -p 1 "*) ;;
+	case "$one$GOOS $go_command$*" in
+	-p=1* | *" -pgoprofile"*) ;;
 	"linux "*" build "* | "linux "*" install "* | "linux "*" run "*)
 		{ build "$1" && "$step" -stage "$HMETRICS_STAGE" -toolexec "$children" -user-toolexec "$user" -parent "$PPID" -prepare -- "$1"; } </dev/null >/dev/null 2>&1 &
 		;;

@@ -36,6 +36,7 @@ func (s step) prepare() error {
 		return err
 	}
 	defer s.lock()()
+	s.userToolexec = ""
 	_, err = s.list(flags, "", true, false)
 	return err
 }
@@ -80,31 +81,63 @@ func (a agent) version() string { return strings.Split(a.modules[0], "\t")[1] }
 
 // agent returns the agent for a program whose packages are those of app. What both
 // have of the standard library must be the same archives.
-func (s step) agent(flags gocmd.Flags, pgo string, cgo bool, app *importConfig) (agent, error) {
+func (s step) agent(flags gocmd.Flags, pgo string, app *importConfig) (agent, error) {
 	defer s.lock()()
 	modules, err := s.stage.Modules()
 	if err != nil {
 		return agent{}, err
 	}
+	own := s // the user's own -toolexec has no business with the agent
+	own.userToolexec = ""
+	cgo := usesCgo(app, flags)
+	archives, err := own.compileFor(app, flags, pgo, cgo)
+	if _, ok := err.(errDiffers); ok && !cgo && app.archives["runtime/cgo"] != "" {
+		// An experiment (boringcrypto) may have more than net use it.
+		archives, err = own.compileFor(app, flags, pgo, true)
+	}
+	if _, ok := err.(errDiffers); ok && s.userToolexec != "" {
+		// It may have changed what both have.
+		archives, err = s.compileFor(app, flags, pgo, cgo)
+		if err != nil {
+			err = fmt.Errorf("with the other -toolexec of this build, %s: %w", s.userToolexec, err)
+		}
+	}
+	return agent{archives, modules}, err
+}
+
+// compileFor compiles the agent for a program and returns its archives, or errDiffers if
+// one that the program has too is another one there.
+func (s step) compileFor(app *importConfig, flags gocmd.Flags, pgo string, cgo bool) (map[string]string, error) {
+	path := ""
 	// The second time the go command is asked again: the C compiler, say, may be
 	// another one than when it was asked last.
-	path := ""
 	for _, fresh := range []bool{false, true} {
 		listed, err := s.list(flags, pgo, cgo, fresh)
 		if err != nil {
-			return agent{}, err
+			return nil, err
 		}
 		if path, err = conflict(listed.archives, app.archives); err != nil {
-			return agent{}, err
+			return nil, err
 		}
 		if path == "" {
-			return agent{listed.archives, modules}, nil
+			return listed.archives, nil
 		}
 	}
 	if strings.HasPrefix(path, shadedRoot+"/") {
-		return agent{}, errImportPathTaken(path)
+		return nil, errImportPathTaken(path)
 	}
-	return agent{}, fmt.Errorf("this build compiles %s otherwise than the same flags (%s) do for the agent", path, strings.Join(flags.Archive, " "))
+	return nil, errDiffers{path, flags.Archive}
+}
+
+// errDiffers says that a package of the standard library is not what the build's flags
+// make of it.
+type errDiffers struct {
+	path  string
+	flags []string
+}
+
+func (e errDiffers) Error() string {
+	return fmt.Sprintf("this build compiles %s otherwise than the same go command with the same flags %q does for the agent", e.path, e.flags)
 }
 
 type errImportPathTaken string

@@ -32,9 +32,9 @@ func replace(args []string, name, value string) []string {
 }
 
 // uncached returns the arguments of a tool with another build ID than the go command
-// gave. The go command takes that for an ID that the user chose, and caches nothing
-// under it: the next build runs the step again (updateBuildID in
-// cmd/go/internal/work/buildid.go). An ID that the user did choose stays.
+// gave. What the go command does not find in the result it takes for an ID that the user
+// chose, and caches nothing under it: the next build runs the step again (updateBuildID
+// in cmd/go/internal/work/buildid.go). An ID that the user did choose stays.
 func uncached(args []string) []string {
 	given := 0
 	for _, arg := range args {
@@ -42,8 +42,9 @@ func uncached(args []string) []string {
 			given++
 		}
 	}
-	if given != 1 {
+	_, rest, ok := strings.Cut(value(args, "-buildid"), "/")
+	if given != 1 || !ok {
 		return args
 	}
-	return replace(args, "-buildid", "uncached-"+value(args, "-buildid"))
+	return replace(args, "-buildid", "uncached/"+rest)
 }

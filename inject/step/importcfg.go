@@ -61,9 +61,12 @@ func (c *importConfig) describe(modules, settings []string) {
 		}
 		deps, build := info[:at], info[at:]
 		for _, m := range modules {
-			// The app may require the same module in the same version.
-			if dep := "dep\t" + m + "\n"; !strings.Contains(deps, "\n"+dep) {
-				deps += dep
+			// The app may have the same version of the module, without a hash if it is
+			// vendored or replaced.
+			f := strings.Split(m, "\t")
+			name := "\ndep\t" + f[0] + "\t" + f[1]
+			if !strings.Contains(deps, name+"\t") && !strings.Contains(deps, name+"\n") {
+				deps += "dep\t" + m + "\n"
 			}
 		}
 		for _, s := range settings {

@@ -54,6 +54,24 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// A program has one line for a version of a module, whoever requires it.
+func TestDescribeNamesAModuleOnce(t *testing.T) {
+	const agent = "example.com/lib\tv1.0.0\th1:abc="
+	for dep, want := range map[string]int{
+		"dep\t" + agent + "\n":                                 1,
+		"dep\texample.com/lib\tv1.0.0\t\n":                     1, // vendored
+		"dep\texample.com/lib\tv1.0.0\n=>\t./lib\t(devel)\t\n": 1,
+		"dep\texample.com/lib\tv1.0.0-rc.1\th1:x=\n":           2,
+		"dep\texample.com/lib/v2\tv1.0.0\th1:x=\n":             2,
+	} {
+		c := parseImportConfig(modInfoLine("path\tx\nmod\tx\t(devel)\t\n" + dep))
+		c.describe([]string{agent}, nil)
+		if got := strings.Count(c.String(), `dep\texample.com/lib`); got != want {
+			t.Errorf("with %q there are %d lines, want %d: %s", dep, got, want, &c)
+		}
+	}
+}
+
 func TestBuildInfo(t *testing.T) {
 	c := parseImportConfig(linkConfig + modInfoLine("path\tx\nbuild\t-race=true\nbuild\t-pgo=/x/default.pgo\n"))
 	info := c.buildInfo()

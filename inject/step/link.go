@@ -20,8 +20,7 @@ import (
 // program must not break the build: the program is linked without it, the reason is
 // said, and the next build tries again. Under HMETRICS_INJECT=require the step fails.
 func (s step) link() (err error) {
-	config := value(s.args, "-importcfg")
-	text, err := os.ReadFile(config)
+	text, err := os.ReadFile(value(s.args, "-importcfg"))
 	if err != nil {
 		return s.exec(s.args)
 	}
@@ -36,21 +35,8 @@ func (s step) link() (err error) {
 			err = s.runWithoutAgent(path, fmt.Errorf("the injector panicked: %v", p))
 		}
 	}()
-	if packages.archives[hookPath] == "" {
-		hook, err := s.hook(isShared(s.args))
-		if err != nil {
-			return s.runWithoutAgent(path, err)
-		}
-		// The linker links no package that nothing imports, so the hook does no harm to a
-		// program that was compiled without it.
-		packages.set(hookPath, hook)
-		config += ".hmetrics"
-		if err := os.WriteFile(config, []byte(packages.String()), 0o666); err != nil {
-			return err
-		}
-		s.args = replace(s.args, "-importcfg", config)
-	} else {
-		packages.ownHook = true
+	if err := s.ensureHook(&packages); err != nil {
+		return s.runWithoutAgent(path, err)
 	}
 	info := packages.buildInfo()
 	flags, err := s.flags()
@@ -58,15 +44,25 @@ func (s step) link() (err error) {
 		return s.runWithoutAgent(path, err)
 	}
 	s.quiet = flags.Command == "run"
-	root, modules := program.MainModules(flags.Dir, os.Getenv("GOWORK"))
-	p := program.Of(info, program.IsVendored(flags.Last("mod"), root))
+	file, modules := program.MainModules(flags.Dir, gocmd.Setting("GOWORK"))
+	p := program.Of(info, program.IsVendored(flags.Last("mod"), file))
 	if !p.Own || value(s.args, "-buildmode") == "shared" {
 		return s.exec(s.args)
 	}
 	if p.Path == program.CommandLineArguments && len(flags.Files) > 0 {
 		p = program.In(filepath.Dir(gocmd.Absolute(flags.Files[0], flags.Dir)))
 	}
-	if err := s.eligible(p, modules); err != nil {
+	patterns, err := s.stage.Patterns()
+	if err != nil {
+		return s.runWithoutAgent(p.Path, err)
+	}
+	if err := program.Unmatched(patterns, modules); err != nil && s.rebuild == "" {
+		if s.require {
+			return s.runWithoutAgent(p.Path, err)
+		}
+		s.note = "; " + err.Error()
+	}
+	if err := p.Eligible(os.Getenv("GOOS"), value(s.args, "-buildmode"), patterns); err != nil {
 		return s.runWithoutAgent(p.Path, err)
 	}
 	agent, err := s.addAgent(&packages, info, flags, p)
@@ -76,19 +72,24 @@ func (s step) link() (err error) {
 	return s.runWithAgent(p.Path, agent, packages)
 }
 
-// eligible returns why a program of the app is not to have the agent, or nil.
-func (s step) eligible(p program.Program, modules []string) error {
-	patterns, err := s.stage.Patterns()
+// ensureHook adds the hook to the packages of the link. The linker links no package that
+// nothing imports, so the hook does no harm to a program that was compiled without it.
+func (s *step) ensureHook(packages *importConfig) error {
+	if packages.archives[hookPath] != "" {
+		packages.ownHook = true
+		return nil
+	}
+	hook, err := s.hook(isShared(s.args))
 	if err != nil {
 		return err
 	}
-	if err := program.Unmatched(patterns, modules); err != nil && s.rebuild == "" {
-		if s.require {
-			return err
-		}
-		s.say("%v", err)
+	packages.set(hookPath, hook)
+	config := value(s.args, "-importcfg") + ".hmetrics"
+	if err := os.WriteFile(config, []byte(packages.String()), 0o666); err != nil {
+		return err
 	}
-	return p.Eligible(os.Getenv("GOOS"), value(s.args, "-buildmode"), patterns)
+	s.args = replace(s.args, "-importcfg", config)
+	return nil
 }
 
 // addAgent adds the agent to the program's packages, in the place of the hook, and
@@ -118,7 +119,7 @@ func (s step) addAgent(packages *importConfig, info *debug.BuildInfo, flags gocm
 			pgo = filepath.Join(dir, "default.pgo")
 		}
 	}
-	a, err := s.agent(flags, pgo, usesCgo(packages, flags), packages)
+	a, err := s.agent(flags, pgo, packages)
 	if err != nil {
 		return agent{}, err
 	}
@@ -179,17 +180,20 @@ func (s step) runWithAgent(path string, a agent, packages importConfig) error {
 	out, err := s.run(args)
 	if err == nil || isKilled(err) {
 		os.Stderr.Write(out)
-		if err == nil && !s.quiet {
+		if err == nil {
 			s.say("agent %s linked into %s%s", a.version(), path, off)
 		}
 		return err
 	}
-	without, withoutErr := s.run(uncached(s.args))
-	os.Stderr.Write(without)
-	if withoutErr != nil {
-		return withoutErr
+	reason := fmt.Errorf("the linker refuses it: %s", gocmd.Problem(string(out)+"\n"+err.Error()))
+	if s.require || s.rebuild != "" {
+		// If the linker refuses the app too, its own messages tell that.
+		if without, err := s.run(s.args); err != nil {
+			os.Stderr.Write(without)
+			return err
+		}
 	}
-	return s.report(path, fmt.Errorf("the linker refuses it: %s", gocmd.Problem(string(out)+"\n"+err.Error())))
+	return s.runWithoutAgent(path, reason)
 }
 
 // run runs the tool and returns what it prints.
@@ -198,42 +202,38 @@ func (s step) run(args []string) ([]byte, error) {
 	return exec.Command(command[0], command[1:]...).CombinedOutput()
 }
 
-// runWithoutAgent runs the step without the agent, after saying why. Tests, tools and
-// other programs that are not the app's own do not come here.
+// runWithoutAgent runs the step without the agent, and says why. Tests, tools and other
+// programs that are not the app's own do not come here. A link that fails does so for a
+// reason of its own, which is then all that is said.
 func (s step) runWithoutAgent(path string, reason error) error {
 	if filepath.Base(s.tool) == "compile" { // the link step says so
 		return s.exec(uncached(s.args))
 	}
-	args := s.args
-	if _, ok := reason.(program.Ineligible); !ok {
-		args = uncached(args)
-	}
-	if err := s.report(path, reason); err != nil {
-		return err
-	}
-	return s.exec(args)
-}
-
-// report says for which reason a program is without the agent, and returns an error
-// if the step is to fail for it.
-func (s step) report(path string, reason error) error {
 	text := gocmd.Printable(reason.Error())
 	if s.rebuild != "" {
 		// The program that is being rebuilt stays what it was.
 		os.WriteFile(filepath.Join(s.rebuild, stage.ReasonFile), []byte(text), 0o666)
 		return errors.New(text)
 	}
-	if _, ok := reason.(program.Ineligible); !ok && s.require {
-		return fmt.Errorf("hmetrics: HMETRICS_INJECT is require, and the metrics agent cannot be linked into %s: %s", path, text)
+	args := s.args
+	if _, ok := reason.(program.Ineligible); !ok {
+		if s.require {
+			return fmt.Errorf("hmetrics: HMETRICS_INJECT is require, and the metrics agent cannot be linked into %s: %s", path, text)
+		}
+		args = uncached(args)
 	}
-	s.say("the metrics agent is not linked into %s: %s", path, text)
-	return nil
+	out, err := s.run(args)
+	os.Stderr.Write(out)
+	if err == nil {
+		s.say("the metrics agent is not linked into %s: %s", path, text)
+	}
+	return err
 }
 
-// say prints a line in the output of the go command, unless that runs the program:
-// what go run prints may be written to a file.
+// say prints the one line on a program in the output of the go command, unless that runs
+// the program: what go run prints may be written to a file.
 func (s step) say(format string, args ...interface{}) {
 	if !s.quiet {
-		fmt.Fprintln(os.Stderr, "hmetrics:", gocmd.Printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(os.Stderr, "hmetrics:", gocmd.Printable(fmt.Sprintf(format, args...)+s.note))
 	}
 }

@@ -31,6 +31,7 @@ type step struct {
 	parent       int    // process that started the step: the go command or what is between
 	require      bool   // HMETRICS_INJECT
 	quiet        bool   // say nothing
+	note         string // what else to say with the line on the program
 	tool         string // compiler or linker
 	args         []string
 }

@@ -64,7 +64,7 @@ func TestReadFlags(t *testing.T) {
 
 func TestReadFlagsNamesABrokenGOFLAGS(t *testing.T) {
 	_, err := ReadFlags([]string{"go", "build"}, "'-tags=a", "/app")
-	if err == nil || !strings.Contains(err.Error(), "GOFLAGS='-tags=a: no closing '") {
+	if err == nil || !strings.Contains(err.Error(), "reading GOFLAGS='-tags=a: no closing '") {
 		t.Errorf("error %v does not name GOFLAGS and what is missing", err)
 	}
 }

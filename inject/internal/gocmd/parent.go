@@ -43,6 +43,7 @@ func FindParent(proc string, pid int, importPath, gocmd string) (Parent, error) 
 }
 
 // withoutInterpreter returns a command line from gocmd on, if exe is another program.
+// The kernel may add the name by which gocmd was started (binfmt_misc, flag P).
 func withoutInterpreter(args []string, exe, gocmd string) []string {
 	program, err := os.Stat(gocmd)
 	if err != nil {
@@ -53,9 +54,13 @@ func withoutInterpreter(args []string, exe, gocmd string) []string {
 		return err == nil && os.SameFile(file, program)
 	}
 	for i := range args {
-		if !runs(exe) && runs(args[i]) {
-			return args[i:]
+		if runs(exe) || !runs(args[i]) {
+			continue
 		}
+		if next := args[i+1:]; len(next) > 0 && filepath.Base(next[0]) == filepath.Base(args[i]) {
+			return next
+		}
+		return args[i:]
 	}
 	return args
 }

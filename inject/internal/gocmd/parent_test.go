@@ -67,6 +67,34 @@ func TestFindParent(t *testing.T) {
 	}
 }
 
+// qemu-user and Rosetta run the go command of another architecture: /proc shows them.
+func TestWithoutInterpreter(t *testing.T) {
+	dir := t.TempDir()
+	names := map[string]string{}
+	for _, name := range []string{"go", "qemu", "gcc"} {
+		names[name] = filepath.Join(dir, name)
+		if err := os.WriteFile(names[name], nil, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(names["go"], link); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ exe, args, want string }{
+		{"go", "go run . " + names["go"], "go run . " + names["go"]},
+		{"qemu", names["qemu"] + " -cpu max " + names["go"] + " run . -race", names["go"] + " run . -race"},
+		{"qemu", names["qemu"] + " " + link + " build", link + " build"},
+		{"qemu", names["qemu"] + " " + names["go"] + " go build", "go build"},
+		{"gcc", "go build", "go build"},
+	} {
+		got := strings.Join(withoutInterpreter(strings.Fields(test.args), names[test.exe], names["go"]), " ")
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", test.args, got, test.want)
+		}
+	}
+}
+
 func FuzzParseStat(f *testing.F) {
 	f.Add("go", 7, "0 0")
 	f.Add("a) b (c) S 1 ", -1, "")

@@ -5,15 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sort"
 	"strings"
 	"time"
 )
 
-// Run runs a go command in dir with the assignments put into env, and returns
-// what it prints. Its error is the
-// problem that its messages tell.
+// Run runs a go command in dir with the assignments put into env, and returns what it
+// prints. Its error is the problem that its messages tell.
 func Run(gocmd, dir string, env, assignments []string, timeout time.Duration, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -50,17 +50,33 @@ func Getenv(env []string, name string) string {
 	return ""
 }
 
-// Problem returns the first line of a go command's messages that tells a
-// problem, not progress.
+// Setting returns a setting of the go command whose environment this process has: the
+// variable, or else what the file GOENV says. The go command puts most of what that
+// holds into the environment, but not GOWORK.
+func Setting(name string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	file, _ := os.ReadFile(os.Getenv("GOENV"))
+	return Getenv(strings.Split(string(file), "\n"), name)
+}
+
+// Problem returns what a go command's messages say first of a problem: no progress and no
+// warning, and what follows a colon.
 func Problem(s string) string {
+	problem := ""
 	for _, line := range strings.Split(s, "\n") {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "go: downloading ") || strings.HasPrefix(line, "go: finding ") {
+		if line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "go: downloading ") || strings.HasPrefix(line, "go: finding ") || strings.Contains(strings.ToLower(line), "warning: ") {
 			continue
 		}
-		return line
+		problem += line
+		if !strings.HasSuffix(line, ":") {
+			break
+		}
+		problem += " "
 	}
-	return ""
+	return strings.TrimSpace(problem)
 }
 
 // variables are the environment variables that change what the archives of the

@@ -5,6 +5,7 @@ package program
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -191,66 +192,98 @@ func isMain(name string) bool {
 }
 
 // MainModules returns the directories of the modules that a build in a directory works
-// in: those of its workspace, if it has one, or the one that the directory is in. gowork
-// is the environment variable GOWORK.
-func MainModules(dir, gowork string) (root string, modules []string) {
-	switch {
-	case gowork == "off":
-	case gowork != "":
-		return filepath.Dir(gowork), used(gowork)
-	default:
-		for _, d := range parents(dir) {
-			if name := filepath.Join(d, "go.work"); exists(name) {
-				return d, used(name)
-			}
-		}
+// in, and the file that says so: the go.work of its workspace, or the go.mod that the
+// directory is below. gowork is the setting GOWORK.
+func MainModules(dir, gowork string) (file string, modules []string) {
+	if gowork == "" || gowork == "auto" {
+		gowork = above(dir, "go.work")
 	}
+	if gowork != "" && gowork != "off" {
+		return gowork, used(gowork)
+	}
+	mod := above(dir, "go.mod")
+	if mod == "" {
+		mod = filepath.Join(dir, "go.mod")
+	}
+	return mod, []string{filepath.Dir(mod)}
+}
+
+// above returns the nearest file of a name in a directory or above it, or "".
+func above(dir, name string) string {
 	for _, d := range parents(dir) {
-		if exists(filepath.Join(d, "go.mod")) {
-			return d, []string{d}
+		if file := filepath.Join(d, name); exists(file) {
+			return file
 		}
 	}
-	return dir, []string{dir}
+	return ""
 }
 
 // used returns the directories that a go.work uses.
 func used(gowork string) (modules []string) {
 	text, _ := os.ReadFile(gowork)
-	block := false
-	for _, line := range strings.Split(string(text), "\n") {
-		line, _, _ = strings.Cut(line, "//")
-		f := strings.Fields(line)
-		switch {
-		case len(f) == 0:
-			continue
-		case block && f[0] == ")":
-			block = false
-			continue
-		case len(f) > 1 && f[0] == "use" && f[1] == "(":
-			block = true
-			continue
-		case len(f) > 1 && f[0] == "use":
-			f = f[1:]
-		case !block:
-			continue
+	for _, dir := range directives(string(text), "use") {
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(filepath.Dir(gowork), dir)
 		}
-		if dir := strings.Trim(f[0], "\"`"); filepath.IsAbs(dir) {
-			modules = append(modules, dir)
-		} else {
-			modules = append(modules, filepath.Join(filepath.Dir(gowork), dir))
-		}
+		modules = append(modules, dir)
 	}
 	return modules
 }
 
+// directives returns the first argument of each directive of a name in a go.mod or
+// go.work, whether it has a line of its own or stands in a block.
+func directives(text, name string) (arguments []string) {
+	block := ""
+	for _, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "//") {
+			continue
+		}
+		verb := block
+		if verb == "" {
+			end := strings.IndexAny(line+" ", " \t(\"`")
+			verb, line = line[:end], strings.TrimSpace(line[end:])
+		}
+		switch argument := firstWord(line); {
+		case argument == "":
+		case argument == ")":
+			block = ""
+		case argument == "(":
+			block = verb
+		case verb == name:
+			arguments = append(arguments, argument)
+		}
+	}
+	return arguments
+}
+
+// firstWord returns the first word of a line, without its quotes, or "".
+func firstWord(line string) string {
+	if line != "" && strings.Contains("\"`", line[:1]) {
+		word, _, _ := strings.Cut(line[1:], line[:1])
+		return word
+	}
+	line, _, _ = strings.Cut(line, "//")
+	return strings.Join(append(strings.Fields(line), "")[:1], "")
+}
+
 // IsVendored reports whether a build takes the app's dependencies from a vendor
-// directory: mod is its flag -mod, and root where its main modules are (go help
-// modules).
-func IsVendored(mod, root string) bool {
+// directory. mod is its flag -mod, and file what MainModules returns. Without the flag
+// the go command does so if the directory was made for the same mode, and the file
+// asks for Go 1.14 or newer (go help modules).
+func IsVendored(mod, file string) bool {
 	if mod != "" {
 		return mod == "vendor"
 	}
-	return exists(filepath.Join(root, "vendor", "modules.txt"))
+	list, err := os.ReadFile(filepath.Join(filepath.Dir(file), "vendor", "modules.txt"))
+	ofWorkspace := strings.HasPrefix(string(list), "## workspace")
+	if err != nil || ofWorkspace != (filepath.Base(file) == "go.work") {
+		return false
+	}
+	text, _ := os.ReadFile(file)
+	var major, minor int
+	fmt.Sscanf(strings.Join(directives(string(text), "go"), ""), "%d.%d", &major, &minor)
+	return major > 1 || minor >= 14
 }
 
 // parents returns a directory and those above it, the root last.
@@ -264,14 +297,7 @@ func parents(dir string) []string {
 }
 
 // ModulePath returns the path that a go.mod declares.
-func ModulePath(mod string) string {
-	for _, line := range strings.Split(mod, "\n") {
-		if f := strings.Fields(line); len(f) >= 2 && f[0] == "module" {
-			return strings.Trim(f[1], "\"`")
-		}
-	}
-	return ""
-}
+func ModulePath(mod string) string { return strings.Join(directives(mod, "module"), "") }
 
 // Setting returns a setting of the build information, or "".
 func Setting(info *debug.BuildInfo, key string) string {

@@ -93,9 +93,82 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// writeFiles writes a directory's files, given by their names, and returns the directory.
+func writeFiles(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, content := range files {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Which modules a build works in, as the go command finds them: go list -m.
+func TestMainModules(t *testing.T) {
+	root := writeFiles(t, map[string]string{
+		"go.mod":               "module example.com/above",
+		"team/go.work":         "go 1.21 // use ./no\n//(\nuse ./app\nuse (\n\t\"./my service\" // and\n\t`../shared`\n\n\t// ./none\n)\nuse/**/\nreplace x => ./y\n",
+		"team/app/go.mod":      "module example.com/app",
+		"team/app/cmd/main.go": "",
+		"team/own.work":        "use(\n/elsewhere\n)\n",
+	})
+	at := func(names ...string) string {
+		for i, name := range names {
+			names[i] = filepath.Join(root, name)
+		}
+		return strings.Join(names, " ")
+	}
+	for _, test := range []struct{ what, dir, gowork, file, modules string }{
+		{"below a workspace", "team/app/cmd", "", at("team/go.work"), at("team/app", "team/my service", "shared")},
+		{"as go env GOWORK says", "team/app/cmd", "auto", at("team/go.work"), at("team/app", "team/my service", "shared")},
+		{"with the workspace off", "team/app/cmd", "off", at("team/app/go.mod"), at("team/app")},
+		{"of another workspace", "team/app", at("team/own.work"), at("team/own.work"), "/elsewhere"},
+		{"above a workspace", ".", "", at("go.mod"), root},
+		{"without any", "../..", "", filepath.Join(root, "../../go.mod"), filepath.Join(root, "../..")},
+	} {
+		file, modules := MainModules(filepath.Join(root, test.dir), test.gowork)
+		if got := strings.Join(modules, " "); file != test.file || got != test.modules {
+			t.Errorf("%s: %s has %s, want %s has %s", test.what, file, got, test.file, test.modules)
+		}
+	}
+}
+
+// The same rule as setDefaultBuildMod's in cmd/go/internal/modload.
+func TestIsVendored(t *testing.T) {
+	const ofModule, ofWorkspace = "# example.com/m v1.0.0\n", "## workspace\n"
+	for _, test := range []struct {
+		what, mod, file, text, list string
+		want                        bool
+	}{
+		{"a module", "", "go.mod", "module m\n\ngo 1.21\n", ofModule, true},
+		{"a module of a Go to come", "", "go.mod", "go 2.0\n", ofModule, true},
+		{"a module that asks for an old Go", "", "go.mod", "go 1.13\n", ofModule, false},
+		{"a module that asks for no Go", "", "go.mod", "module m\n", ofModule, false},
+		{"a module without the directory", "", "go.mod", "go 1.21\n", "", false},
+		{"a module that has its workspace's directory", "", "go.mod", "go 1.22\n", ofWorkspace, false},
+		{"a workspace", "", "go.work", "go 1.22\n", ofWorkspace, true},
+		{"a workspace that has its module's directory", "", "go.work", "go 1.22\n", ofModule, false},
+		{"-mod=mod", "mod", "go.mod", "go 1.21\n", ofModule, false},
+		{"-mod=vendor", "vendor", "go.mod", "go 1.13\n", "", true},
+	} {
+		files := map[string]string{test.file: test.text}
+		if test.list != "" {
+			files["vendor/modules.txt"] = test.list
+		}
+		if got := IsVendored(test.mod, filepath.Join(writeFiles(t, files), test.file)); got != test.want {
+			t.Errorf("%s: vendored is %v", test.what, got)
+		}
+	}
+}
+
 func TestUnmatched(t *testing.T) {
-	app := t.TempDir()
-	for name, content := range map[string]string{
+	app := writeFiles(t, map[string]string{
 		"go.mod":                            "module example.com/app",
 		"cmd/web/main.go":                   "// Command web.\npackage main // here\n",
 		"cmd/vendor/main.go":                "package main\n",
@@ -106,15 +179,7 @@ func TestUnmatched(t *testing.T) {
 		"vendor/example.com/tool/main.go":   "package main\n",
 		"testdata/main.go":                  "package main\n",
 		"cmd/only_tests/only_tests_test.go": "package main\n",
-	} {
-		name = filepath.Join(app, name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(content), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	patterns := strings.Fields("./cmd/web ./cmd/vendor example.com/api example.com/... ./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests")
 	want := "HMETRICS_PACKAGES: no program of the app matches ./cmd/wbe ./lib example.com/tool ./testdata ./cmd/only_tests"
 	if err := Unmatched(patterns, []string{app}); err == nil || err.Error() != want {
