@@ -57,7 +57,8 @@ func (s step) link() (err error) {
 	if err != nil {
 		return s.runWithoutAgent(path, err)
 	}
-	s.quiet = flags.Command == "run"
+	// The go command may show again what a rebuild prints, for the program that was there.
+	s.quiet = flags.Command == "run" || s.rebuild != ""
 	root, modules := program.MainModules(flags.Dir, os.Getenv("GOWORK"))
 	p := program.Of(info, program.IsVendored(flags.Last("mod"), root))
 	if !p.Own || value(s.args, "-buildmode") == "shared" {

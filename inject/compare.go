@@ -1,0 +1,108 @@
+package main
+
+import (
+	"debug/buildinfo"
+	"debug/elf"
+	"debug/gosym"
+	"fmt"
+	"runtime/debug"
+	"strings"
+)
+
+// compare returns in what a rebuilt program differs from the old one beside the agent, or
+// nil: all that the old one's build information says must stand in the new one's, and
+// nothing of ours; every function of the old one must be in the new one, as large. The
+// linker may keep more of a package's functions than it did.
+func compare(old, rebuilt string) error {
+	was, err := buildinfo.ReadFile(old)
+	if err != nil {
+		return err
+	}
+	is, err := buildinfo.ReadFile(rebuilt)
+	if err != nil {
+		return err
+	}
+	if a, b := describe(was, nil), describe(is, was); a != b {
+		return fmt.Errorf("its build information is\n%s\nin place of\n%s", b, a)
+	}
+	before, err := functions(old)
+	if err != nil {
+		return err
+	}
+	after, err := functions(rebuilt)
+	if err != nil {
+		return err
+	}
+	for name, size := range before {
+		// Padding depends on what comes after a function.
+		if d := int64(after[name]) - int64(size); after[name] == 0 || d < -largestAlign || d > largestAlign {
+			return fmt.Errorf("function %s has %d bytes in place of %d", name, after[name], size)
+		}
+	}
+	return nil
+}
+
+const largestAlign = 64
+
+// describe returns what a program's build information says, except what the agent adds to
+// that of another program.
+func describe(info, without *debug.BuildInfo) string {
+	known := make(map[string]bool)
+	if without != nil {
+		for _, m := range without.Deps {
+			known[m.Path+m.Version] = true
+		}
+	}
+	text := fmt.Sprintln(info.GoVersion, info.Path, info.Main.Path, info.Main.Version, info.Main.Sum)
+	for _, m := range info.Deps {
+		if without == nil || known[m.Path+m.Version] {
+			text += fmt.Sprintln(m.Path, m.Version, m.Sum, m.Replace)
+		}
+	}
+	for _, s := range info.Settings {
+		if !strings.HasPrefix(s.Key, "hmetrics.") {
+			text += s.Key + "=" + s.Value + "\n"
+		}
+	}
+	return text
+}
+
+// functions returns the sizes of a program's functions, also of one that is stripped.
+// Where two packages have one instance of a generic function, or have one name for two
+// functions, the linker takes either.
+func functions(name string) (map[string]uint64, error) {
+	f, err := elf.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sizes := make(map[string]uint64)
+	for _, s := range f.Sections {
+		if !strings.HasSuffix(s.Name, ".gopclntab") {
+			continue
+		}
+		data, err := s.Data()
+		if err != nil {
+			return nil, err
+		}
+		text := f.Section(".text")
+		if text == nil {
+			break
+		}
+		table, err := gosym.NewTable(nil, gosym.NewLineTable(data, text.Addr))
+		if err != nil {
+			return nil, err
+		}
+		twice := make(map[string]bool)
+		for _, fn := range table.Funcs {
+			if strings.ContainsAny(fn.Name, "[") || strings.HasPrefix(fn.Name, "type:") || sizes[fn.Name] != 0 {
+				twice[fn.Name] = true
+			}
+			sizes[fn.Name] = fn.End - fn.Entry
+		}
+		for name := range twice {
+			delete(sizes, name)
+		}
+	}
+	return sizes, nil
+}
