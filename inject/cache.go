@@ -15,32 +15,32 @@ import (
 // buildpack's. In it one entry can be hidden, so that the go command compiles a main
 // package again, by a step that has the hook: under the tools' own IDs it would take the
 // package from its cache. What it compiles so is kept in no other cache.
-func (r *rebuilder) layerCache() (dir string, err error) {
+func (r *rebuilder) layerCache() error {
 	real, err := r.goRun(r.app, []string{"GOFLAGS="}, "env", "GOCACHE")
 	if err != nil {
-		return "", err
+		return err
 	}
 	if !filepath.IsAbs(real) {
-		return "", fmt.Errorf("GOCACHE is %q: set it to a directory", real)
+		return fmt.Errorf("GOCACHE is %q: set it to a directory", real)
 	}
-	dir = filepath.Join(r.work, stage.LayeredCache)
+	dir := filepath.Join(r.work, stage.LayeredCache)
 	if err := os.RemoveAll(dir); err != nil {
-		return "", err
+		return err
 	}
 	if err := os.Mkdir(dir, 0o777); err != nil {
-		return "", err
+		return err
 	}
 	link := filepath.Join(r.work, stage.CacheLink)
 	os.Remove(link)
 	if err := os.Symlink(real, link); err != nil {
-		return "", err
+		return err
 	}
 	for i := 0; i < 256; i++ {
 		if err := os.MkdirAll(filepath.Join(real, fmt.Sprintf("%02x", i)), 0o777); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return dir, linkAll(real, dir, "")
+	return linkAll(real, dir, "")
 }
 
 // linkAll makes links in a directory to what is in another one, except to what begins
@@ -64,7 +64,7 @@ func linkAll(from, to, except string) error {
 // hideMain hides the entry of a program's main package in a cache of layerCache. It is
 // named after the action ID, which the first part of a build ID begins
 // (HashToString in cmd/internal/buildid).
-func (r *rebuilder) hideMain(cache string, c buildCommand) error {
+func (r *rebuilder) hideMain(c buildCommand) error {
 	buildID, err := r.goRun(c.dir, c.environ(), append(append([]string{"list", "-export", "-f", "{{if eq .Name \"main\"}}{{.BuildID}}{{end}}"}, c.flags...), c.packages...)...)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (r *rebuilder) hideMain(cache string, c buildCommand) error {
 		return fmt.Errorf("its main package has the build ID %q", buildID)
 	}
 	name := hex.EncodeToString(action)
-	dir := filepath.Join(cache, name[:2])
+	dir := filepath.Join(r.work, stage.LayeredCache, name[:2])
 	from, err := os.Readlink(dir)
 	if err != nil {
 		return err

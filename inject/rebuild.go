@@ -234,15 +234,11 @@ func (r *rebuilder) make(b *binary, p program.Program) error {
 	case r.modules[p.Module] == "":
 		return errors.New("its sources are no longer in the app's directory")
 	}
-	cache, err := r.layerCache()
-	if err != nil {
-		return err
-	}
 	c, err := r.reproduce(b)
 	if err != nil {
 		return err
 	}
-	if err := r.hideMain(cache, c); err != nil {
+	if err := r.hideMain(c); err != nil {
 		return err
 	}
 	reason := filepath.Join(r.work, stage.ReasonFile)

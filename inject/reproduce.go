@@ -54,6 +54,9 @@ func (r *rebuilder) reproduce(b *binary) (buildCommand, error) {
 	if err != nil {
 		return buildCommand{}, err
 	}
+	if err := r.layerCache(); err != nil {
+		return buildCommand{}, err
+	}
 	var failed error
 	for _, c := range r.commands(b) {
 		made, err := r.goBuild(c)
