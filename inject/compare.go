@@ -35,8 +35,9 @@ func compare(old, rebuilt string) error {
 	}
 	for name, size := range before {
 		// Padding depends on what comes after a function.
-		if d := int64(after[name]) - int64(size); after[name] == 0 || d < -largestAlign || d > largestAlign {
-			return fmt.Errorf("function %s has %d bytes in place of %d", name, after[name], size)
+		now, ok := after[name]
+		if d := now - size; !ok || size != 0 && now != 0 && (d < -largestAlign || d > largestAlign) {
+			return fmt.Errorf("function %s has %d bytes in place of %d", name, now, size)
 		}
 	}
 	return nil
@@ -67,16 +68,16 @@ func describe(info, without *debug.BuildInfo) string {
 	return text
 }
 
-// functions returns the sizes of a program's functions, also of one that is stripped.
-// Where two packages have one instance of a generic function, or have one name for two
-// functions, the linker takes either.
-func functions(name string) (map[string]uint64, error) {
+// functions returns the sizes of a program's functions, also of one that is stripped. 0
+// stands for those that may have another size in another program: two packages may have
+// one instance of a generic function, and two functions one name, such as a wrapper's.
+func functions(name string) (map[string]int64, error) {
 	f, err := elf.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	sizes := make(map[string]uint64)
+	sizes := make(map[string]int64)
 	for _, s := range f.Sections {
 		if !strings.HasSuffix(s.Name, ".gopclntab") {
 			continue
@@ -93,15 +94,12 @@ func functions(name string) (map[string]uint64, error) {
 		if err != nil {
 			return nil, err
 		}
-		twice := make(map[string]bool)
 		for _, fn := range table.Funcs {
-			if strings.ContainsAny(fn.Name, "[") || strings.HasPrefix(fn.Name, "type:") || sizes[fn.Name] != 0 {
-				twice[fn.Name] = true
+			_, twice := sizes[fn.Name]
+			sizes[fn.Name] = int64(fn.End - fn.Entry)
+			if twice || strings.Contains(fn.Name, "[") || strings.HasPrefix(fn.Name, "type:") {
+				sizes[fn.Name] = 0
 			}
-			sizes[fn.Name] = fn.End - fn.Entry
-		}
-		for name := range twice {
-			delete(sizes, name)
 		}
 	}
 	return sizes, nil
