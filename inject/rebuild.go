@@ -39,8 +39,8 @@ type rebuilder struct {
 // noProgram is the exit status of inject rebuild where there is no program of the app.
 const noProgram exitStatus = 3
 
-// errRequire ends a build of which not every program can have the agent.
-var errRequire = errors.New("HMETRICS_INJECT is require, so the build stops here. Every program is as it was.")
+// errRequire ends a build where not every program can have the agent.
+var errRequire = errors.New("every program is as it was")
 
 // rebuild rebuilds the app's programs below directories, tells so in the form of a build
 // log, and leaves what bin/report tells of it in the work directory's file result. A
@@ -72,37 +72,49 @@ func rebuild(args []string) error {
 		url := "https://" + program.Module
 		first = "let this buildpack come first:\n       heroku buildpacks:remove " + url + " && heroku buildpacks:add --index 1 " + url
 	}
+	// With a GOFLAGS of the user's own, coming last is what works everywhere.
+	if envDir != "" && exists(filepath.Join(envDir, "GOFLAGS")) {
+		first = ""
+	}
 	start := time.Now()
 	err = r.run(flags.Args())
-	seconds := time.Since(start).Seconds()
-	switch {
-	case err == nil && r.found == 0:
+	if err == nil && r.found == 0 {
 		return noProgram
-	case err == nil && r.require && r.rebuilt+r.had == 0:
+	}
+	seconds := time.Since(start).Seconds()
+	failed := r.conclude(err, seconds, first)
+	result := fmt.Sprintf("rebuilt=%d\nkept=%d\nrebuild_seconds=%.1f\n", r.rebuilt, r.kept, seconds)
+	if err := os.WriteFile(filepath.Join(r.work, "result"), []byte(result), 0o666); err != nil {
+		return err
+	}
+	if failed && r.require {
+		return exitStatus(1)
+	}
+	return nil
+}
+
+// conclude tells how a rebuild has ended, and how to avoid it.
+func (r *rebuilder) conclude(err error, seconds float64, first string) (failed bool) {
+	if err == nil && r.require && r.rebuilt+r.had == 0 {
 		r.say(" !     No program of the app is to have the metrics agent.")
 		err = errRequire
-	case err == nil && r.rebuilt > 0:
+	}
+	switch {
+	case err == errRequire:
+		r.say(" !     Every program is as it was.")
+	case err != nil:
+		r.say(" !     Rebuilding with the metrics agent has failed: %s", gocmd.Printable(err.Error()))
+	case r.rebuilt > 0:
 		r.say("       Programs that got the metrics agent: %d, in %.1f s.", r.rebuilt, seconds)
 	}
-	if err != nil {
-		r.say(" !     %v", err)
-	}
-	// With a GOFLAGS of the user's own, coming last is what works everywhere.
-	switch goflags := envDir != "" && exists(filepath.Join(envDir, "GOFLAGS")); {
-	case goflags:
+	switch {
+	case first == "":
 	case r.kept > 0:
 		r.say(" !     The Go buildpack can link the agent itself: %s", first)
 	case r.rebuilt > 0:
 		r.say("       Each program was built twice. To have it built once, %s", first)
 	}
-	result := fmt.Sprintf("rebuilt=%d\nkept=%d\nrebuild_seconds=%.1f\n", r.rebuilt, r.kept, seconds)
-	if werr := os.WriteFile(filepath.Join(r.work, "result"), []byte(result), 0o666); err == nil && werr == nil {
-		return nil
-	}
-	if r.require && err != nil {
-		return exitStatus(1)
-	}
-	return nil
+	return err != nil
 }
 
 func (r *rebuilder) say(format string, args ...interface{}) { fmt.Fprintf(r.log, format+"\n", args...) }
@@ -143,14 +155,18 @@ func (r *rebuilder) run(dirs []string) (err error) {
 			made = append(made, b)
 			r.say("       %s (%.1f s)", r.title(b), time.Since(start).Seconds())
 			if !r.require {
-				r.replace(made[len(made)-1:])
+				if err := r.replace(made[len(made)-1:]); err != nil {
+					return err
+				}
 			}
 		default:
 			r.keep(b, why)
 		}
 	}
 	if r.require && r.kept == 0 {
-		r.replace(made)
+		if err := r.replace(made); err != nil {
+			return err
+		}
 	}
 	if r.require && r.kept > 0 {
 		return errRequire
@@ -158,19 +174,23 @@ func (r *rebuilder) run(dirs []string) (err error) {
 	return nil
 }
 
-// replace puts new programs in place: all of them or none.
-func (r *rebuilder) replace(made []*binary) {
+// replace puts new programs in place: all of them, or none and tells why.
+func (r *rebuilder) replace(made []*binary) error {
 	var swaps []swap
 	for _, b := range made {
 		for i, name := range b.names {
 			swaps = append(swaps, swap{name: name, file: b.files[i], made: b.made})
 		}
 	}
-	if err := putInPlace(swaps); err != nil {
+	switch whole, err := putInPlace(swaps); {
+	case !whole:
+		return err
+	case err != nil:
 		r.keep(made[0], err)
-		return
+	default:
+		r.rebuilt += len(made)
 	}
-	r.rebuilt += len(made)
+	return nil
 }
 
 // keep tells why a program stays what it was.
@@ -203,7 +223,7 @@ func (r *rebuilder) readApp() error {
 	}
 	modules, err := r.goRun(r.app, nil, "list", "-m", "-f", "{{.Path}}")
 	if err != nil {
-		return fmt.Errorf("Rebuilding with the metrics agent has failed: reading go.work: %w", err)
+		return fmt.Errorf("reading go.work: %w", err)
 	}
 	r.workspace = make(map[string]bool)
 	for _, path := range strings.Fields(modules) {

@@ -18,9 +18,9 @@ type swap struct {
 }
 
 // putInPlace does all swaps or none: nothing is moved before all new files lie beside the
-// old ones, and what has been moved is moved back if one fails. Names of one file go on
-// being names of one file.
-func putInPlace(swaps []swap) (err error) {
+// old ones, and what has been moved is moved back if one fails; whole is false if that
+// fails too. Names of one file go on being names of one file.
+func putInPlace(swaps []swap) (whole bool, err error) {
 	defer func() {
 		for _, s := range swaps {
 			os.Remove(s.ready)
@@ -29,20 +29,20 @@ func putInPlace(swaps []swap) (err error) {
 	}()
 	for i := range swaps {
 		if err := swaps[i].prepare(swaps[:i]); err != nil {
-			return err
+			return true, err
 		}
 	}
 	for i, s := range swaps {
 		if err := os.Rename(s.ready, s.name); err != nil {
 			for _, done := range swaps[:i] {
 				if uerr := os.Rename(done.old, done.name); uerr != nil {
-					return fmt.Errorf("%w, and %s could not be put back: %v", err, done.name, uerr)
+					return false, fmt.Errorf("%w, and the old %s could not be put back: %v", err, done.name, uerr)
 				}
 			}
-			return err
+			return true, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // prepare lays the new program, with the owner and the mode of the old one, and another
