@@ -34,16 +34,20 @@ func compare(old, rebuilt string) error {
 		return err
 	}
 	for name, size := range before {
-		// Padding depends on what comes after a function.
 		now, ok := after[name]
-		if d := now - size; !ok || size != 0 && now != 0 && (d < -largestAlign || d > largestAlign) {
+		if d := now - size; !ok || size != 0 && now != 0 && (d < -operand || d > operand) {
 			return fmt.Errorf("function %s has %d bytes in place of %d", name, now, size)
 		}
 	}
 	return nil
 }
 
-const largestAlign = 64
+// operand is the length of an address at the end of a function, which may end in zeros as
+// the padding after it does.
+const operand = 8
+
+// breakpoint pads functions for amd64 and 386; others have zeros there.
+const breakpoint = 0xcc
 
 // describe returns what a program's build information says, except what the agent adds to
 // that of another program.
@@ -90,13 +94,24 @@ func functions(name string) (map[string]int64, error) {
 		if text == nil {
 			break
 		}
+		code, err := text.Data()
+		if err != nil {
+			return nil, err
+		}
 		table, err := gosym.NewTable(nil, gosym.NewLineTable(data, text.Addr))
 		if err != nil {
 			return nil, err
 		}
 		for _, fn := range table.Funcs {
 			_, twice := sizes[fn.Name]
-			sizes[fn.Name] = int64(fn.End - fn.Entry)
+			from, to := fn.Entry-text.Addr, fn.End-text.Addr
+			if from > to || to > uint64(len(code)) {
+				continue
+			}
+			for to > from && (code[to-1] == 0 || code[to-1] == breakpoint) {
+				to--
+			}
+			sizes[fn.Name] = int64(to - from)
 			if twice || strings.Contains(fn.Name, "[") || strings.HasPrefix(fn.Name, "type:") {
 				sizes[fn.Name] = 0
 			}
