@@ -26,10 +26,11 @@ heroku_go::root() {
 # Adds -toolexec to the config var GOFLAGS, after the user's own flags, which stay
 # byte for byte. One that an earlier build added goes. Fails with the reason.
 goflags::add() {
-	local LC_ALL=C value new=${1%/*}/.hmetrics.$$
-	value=$(cat "$1" && echo x)
+	local LC_ALL=C value end new=${1%/*}/.hmetrics.$$
+	value=$(cat "$1" && echo x) || return
 	value=${value%x}
-	if [[ "${value:${#value}>4096?-4096:0}" =~ \ -toolexec=(/[^[:space:]]*/bin/toolexec)$ ]]; then
+	end=${value:$((${#value} > 4096 ? ${#value} - 4096 : 0))}
+	if [[ "${end}" =~ \ -toolexec=(/[^[:space:]]*/bin/toolexec)$ ]]; then
 		if [[ ! -e "${BASH_REMATCH[1]}" ]] || grep -qs HMETRICS_STAGE "${BASH_REMATCH[1]}"; then
 			value=${value%"${BASH_REMATCH[0]}"}
 		fi
