@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"debug/buildinfo"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,19 +29,19 @@ const (
 	mostFiles = 200000
 )
 
+var errTooMany = errors.New("too many files")
+
 // find returns the Go programs below directories, except tests. It follows no symbolic
 // link: one that leads to another file there leads to the new one later.
-func (r *rebuilder) find(dirs []string) (binaries []*binary, err error) {
+func (r *rebuilder) find(dirs []string) (binaries []*binary) {
 	known := make(map[[sha256.Size]byte]*binary)
 	for _, dir := range dirs {
 		seen := 0
 		// The directory itself may be a link.
-		filepath.WalkDir(dir+"/.", func(name string, e fs.DirEntry, err error) error {
-			if seen++; seen > mostFiles {
-				r.say(" !     %s has more than %d files: programs among the rest of them are not looked for.", gocmd.Printable(dir), mostFiles)
-				return fs.SkipDir
-			}
-			switch {
+		err := filepath.WalkDir(dir+"/.", func(name string, e fs.DirEntry, err error) error {
+			switch seen++; {
+			case seen > mostFiles:
+				return errTooMany
 			case err != nil:
 				return nil
 			case e.IsDir() && e.Name() == ".git":
@@ -48,7 +49,8 @@ func (r *rebuilder) find(dirs []string) (binaries []*binary, err error) {
 			case !e.Type().IsRegular():
 				return nil
 			case strings.HasPrefix(e.Name(), temporary):
-				return os.Remove(name) // of a build that was killed
+				os.Remove(name) // of a build that was killed
+				return nil
 			}
 			file, err := e.Info()
 			if err != nil || file.Mode()&0o111 == 0 {
@@ -72,8 +74,11 @@ func (r *rebuilder) find(dirs []string) (binaries []*binary, err error) {
 			b.names, b.files = append(b.names, name), append(b.files, file)
 			return nil
 		})
+		if err != nil {
+			r.say(" !     Programs in %s are not looked for behind its first %d files.", gocmd.Printable(dir), mostFiles)
+		}
 	}
-	return binaries, nil
+	return binaries
 }
 
 // title returns the names of a program as the user knows them.

@@ -124,9 +124,9 @@ func (r *rebuilder) run(dirs []string) (err error) {
 	if r.patterns, err = r.stage.Patterns(); err != nil {
 		return err
 	}
-	binaries, err := r.find(dirs)
-	if err != nil || len(binaries) == 0 {
-		return err
+	binaries := r.find(dirs)
+	if len(binaries) == 0 {
+		return nil
 	}
 	if err := r.readApp(); err != nil {
 		return err
