@@ -33,21 +33,23 @@ func compare(old, rebuilt string) error {
 	if err != nil {
 		return err
 	}
-	for name, size := range before {
+	for name, f := range before {
 		now, ok := after[name]
-		if d := now - size; !ok || size != 0 && now != 0 && (d < -operand || d > operand) {
-			return fmt.Errorf("function %s has %d bytes in place of %d", name, now, size)
+		if d := now.size - f.size; !ok || f.known && now.known && d != 0 && (f.next == now.next || d <= -largestAlign || d >= largestAlign) {
+			return fmt.Errorf("function %s has %d bytes in place of %d", name, now.size, f.size)
 		}
 	}
 	return nil
 }
 
-// operand is the length of an address at the end of a function, which may end in zeros as
-// the padding after it does.
-const operand = 8
+// A function of a program has a size with the padding before the next one.
+type function struct {
+	size  int64
+	next  string
+	known bool // it has this size in every program
+}
 
-// breakpoint pads functions for amd64 and 386; others have zeros there.
-const breakpoint = 0xcc
+const largestAlign = 64
 
 // describe returns what a program's build information says, except what the agent adds to
 // that of another program.
@@ -72,16 +74,16 @@ func describe(info, without *debug.BuildInfo) string {
 	return text
 }
 
-// functions returns the sizes of a program's functions, also of one that is stripped. 0
-// stands for those that may have another size in another program: two packages may have
-// one instance of a generic function, and two functions one name, such as a wrapper's.
-func functions(name string) (map[string]int64, error) {
+// functions returns the functions of a program, also of one that is stripped. Two packages
+// may have one instance of a generic function, and two functions one name, such as a
+// wrapper's: the size of those is not known.
+func functions(name string) (map[string]function, error) {
 	f, err := elf.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	sizes := make(map[string]int64)
+	functions := make(map[string]function)
 	for _, s := range f.Sections {
 		if !strings.HasSuffix(s.Name, ".gopclntab") {
 			continue
@@ -90,32 +92,18 @@ func functions(name string) (map[string]int64, error) {
 		if err != nil {
 			return nil, err
 		}
-		text := f.Section(".text")
-		if text == nil {
-			break
-		}
-		code, err := text.Data()
+		table, err := gosym.NewTable(nil, gosym.NewLineTable(data, 0))
 		if err != nil {
 			return nil, err
 		}
-		table, err := gosym.NewTable(nil, gosym.NewLineTable(data, text.Addr))
-		if err != nil {
-			return nil, err
-		}
-		for _, fn := range table.Funcs {
-			_, twice := sizes[fn.Name]
-			from, to := fn.Entry-text.Addr, fn.End-text.Addr
-			if from > to || to > uint64(len(code)) {
-				continue
+		for i, fn := range table.Funcs {
+			_, twice := functions[fn.Name]
+			f := function{size: int64(fn.End - fn.Entry), known: !twice && !strings.Contains(fn.Name, "[") && !strings.HasPrefix(fn.Name, "type:")}
+			if i+1 < len(table.Funcs) {
+				f.next = table.Funcs[i+1].Name
 			}
-			for to > from && (code[to-1] == 0 || code[to-1] == breakpoint) {
-				to--
-			}
-			sizes[fn.Name] = int64(to - from)
-			if twice || strings.Contains(fn.Name, "[") || strings.HasPrefix(fn.Name, "type:") {
-				sizes[fn.Name] = 0
-			}
+			functions[fn.Name] = f
 		}
 	}
-	return sizes, nil
+	return functions, nil
 }
