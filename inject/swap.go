@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // A swap puts a new program in the place of a file.
@@ -63,10 +62,8 @@ func (s *swap) prepare(before []swap) error {
 	if err := copyFile(s.made, s.ready); err != nil {
 		return err
 	}
-	if owner, ok := s.file.Sys().(*syscall.Stat_t); ok && (int(owner.Uid) != os.Geteuid() || int(owner.Gid) != os.Getegid()) {
-		if err := os.Chown(s.ready, int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
-		}
+	if err := giveOwner(s.ready, s.file); err != nil {
+		return err
 	}
 	return os.Chmod(s.ready, s.file.Mode())
 }

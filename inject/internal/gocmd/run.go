@@ -50,22 +50,17 @@ func Getenv(env []string, name string) string {
 	return ""
 }
 
-// Problem returns the first line of a go command's messages that tells a problem, not
-// progress, with the indented lines that belong to it.
-func Problem(s string) (problem string) {
+// Problem returns the first line of a go command's messages that tells a
+// problem, not progress.
+func Problem(s string) string {
 	for _, line := range strings.Split(s, "\n") {
-		text := strings.TrimSpace(line)
-		switch {
-		case text == "" || strings.HasPrefix(text, "# ") || strings.HasPrefix(text, "go: downloading ") || strings.HasPrefix(text, "go: finding "):
-		case problem == "":
-			problem = text
-		case line[0] == ' ' || line[0] == '\t':
-			problem += " " + text
-		default:
-			return problem
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "go: downloading ") || strings.HasPrefix(line, "go: finding ") {
+			continue
 		}
+		return line
 	}
-	return problem
+	return ""
 }
 
 // variables are the environment variables that change what the archives of the
