@@ -16,9 +16,9 @@ var herokuGoVars = strings.Fields("CGO_CFLAGS CGO_CPPFLAGS CGO_CXXFLAGS CGO_LDFL
 // longestVar is about the longest variable with which a program can be started.
 const longestVar = 120000
 
-// herokuGoEnv returns env as heroku/go sets it: with what it takes of the config
-// vars in envDir, "" for none, and with directories of its own.
-func (r rebuilder) herokuGoEnv(env []string, envDir, cacheDir string) []string {
+// herokuGoEnv returns env as heroku/go sets it, and Scalingo's fork of it: with what it
+// takes of the config vars in envDir, "" for none, and with its directories in cache.
+func (r rebuilder) herokuGoEnv(env []string, envDir, cache string) []string {
 	set := func(name, value string) { env = gocmd.Setenv(env, name+"="+value) }
 	set("GO_LINKER_VALUE", gocmd.Getenv(env, "SOURCE_VERSION"))
 	for _, name := range herokuGoVars {
@@ -42,9 +42,9 @@ func (r rebuilder) herokuGoEnv(env []string, envDir, cacheDir string) []string {
 	goroot := filepath.Dir(filepath.Dir(r.gocmd))
 	set("GOROOT", goroot)
 	set("PATH", filepath.Join(goroot, "bin")+":"+gocmd.Getenv(env, "PATH"))
-	set("GOCACHE", filepath.Join(cacheDir, ".heroku/go/go-build-cache"))
+	set("GOCACHE", filepath.Join(cache, "go-build-cache"))
 	set("GOBIN", filepath.Join(r.app, "bin"))
-	set("GOPATH", filepath.Join(cacheDir, ".heroku/go/go-path"))
+	set("GOPATH", filepath.Join(cache, "go-path"))
 	if gocmd.Getenv(env, "GO_SETUP_GOPATH_FOR_MODULE_CACHE") == "true" {
 		set("GOPATH", filepath.Join(r.app, ".heroku/go-path"))
 	}

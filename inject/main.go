@@ -8,9 +8,9 @@
 // The exit status is 2 if the command line is wrong. Where this buildpack comes after
 // the Go buildpack, bin/compile and bin/build call
 //
-//	inject rebuild WORK_DIR TOOLEXEC RESULT GO BIN_DIR APP_DIR ENV_DIR [CACHE_DIR]
+//	inject rebuild FLAG… APP_DIR [DIR…]
 //
-// which builds what is in BIN_DIR once more (see rebuild).
+// which builds the app's programs in these directories once more (see rebuild).
 package main
 
 import (

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"debug/buildinfo"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -18,14 +17,14 @@ import (
 
 const rebuildTimeout = time.Hour
 
-// A rebuilder builds once more, now with the agent, what a Go buildpack has
-// built before this buildpack came.
+// A rebuilder builds once more, now with the agent, what a Go buildpack has built
+// before this buildpack came.
 type rebuilder struct {
 	stage    stage.Stage
-	work     string // directory for what is being made; the caller of the command removes it
+	work     string // directory for what is being made; whoever starts the command removes it
 	toolexec string // bin/toolexec
 	gocmd    string
-	bin, app string
+	app      string
 	env      []string // that of the Go buildpack
 	require  bool     // HMETRICS_INJECT
 	log      io.Writer
@@ -34,143 +33,180 @@ type rebuilder struct {
 	modules   map[string]string // the app's, and in which directory each is
 	workspace map[string]bool   // those of its go.work; nil: it has none
 
-	found, rebuilt, kept int // programs of the app, those with a new one, those for which it failed
+	found, rebuilt, kept, had int // programs of the app; with a new one; with none for a reason; with the agent already
 }
 
-// A binary is one of the programs in the bin directory.
-type binary struct {
-	names []string // more than one if they are hard links to one file
-	file  os.FileInfo
-	build *debug.BuildInfo
-	made  string // the new one, beside the old one
-}
-
-// noProgram is the exit status of inject rebuild where there is no program of the
-// app.
+// noProgram is the exit status of inject rebuild where there is no program of the app.
 const noProgram exitStatus = 3
 
-// rebuild rebuilds the app's programs in a directory, tells so in the form of a
-// build log, and leaves what bin/report tells of it in a file. A program that
-// cannot be rebuilt stays what it was. Under HMETRICS_INJECT=require that is an
-// error, and all stay what they were.
+// errRequire ends a build where not every program can have the agent.
+var errRequire = errors.New("every program is as it was")
+
+// rebuild rebuilds the app's programs below directories, tells so in the form of a build
+// log, and leaves what bin/report tells of it in the work directory's file result. A
+// program that cannot be rebuilt stays what it was. Under HMETRICS_INJECT=require that
+// is an error, and all stay what they were.
 func rebuild(args []string) error {
-	if len(args) < 7 || len(args) > 8 {
+	r := rebuilder{env: os.Environ(), log: os.Stdout}
+	var dir, inject, envDir, goBuildpack string
+	flags := flag.NewFlagSet("inject rebuild", flag.ContinueOnError)
+	flags.StringVar(&dir, "stage", "", "`directory` of the stage")
+	flags.StringVar(&r.work, "work", "", "`directory` for what is being made")
+	flags.StringVar(&r.toolexec, "toolexec", "", "bin/toolexec")
+	flags.StringVar(&r.gocmd, "go", "", "go `command` that built the programs")
+	flags.StringVar(&inject, "inject", "auto", "HMETRICS_INJECT")
+	flags.StringVar(&envDir, "env-dir", "", "`directory` with a file for each config var")
+	flags.StringVar(&goBuildpack, "go-cache", "", "`directory` in which heroku/go, or a fork of it, keeps Go; empty: a Cloud Native Buildpack built the programs")
+	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
 		return usageError("usage: see go doc ./inject\n")
 	}
-	st, err := stage.Open(os.Getenv("HMETRICS_STAGE"))
-	if err != nil {
+	r.require, r.app = inject == "require", flags.Arg(0)
+	var err error
+	if r.stage, err = stage.Open(dir); err != nil {
 		return err
 	}
-	r := rebuilder{
-		stage: st, work: args[0], toolexec: args[1], gocmd: args[3], bin: args[4], app: args[5],
-		env: os.Environ(), require: os.Getenv("HMETRICS_INJECT") == "require", log: os.Stdout,
-	}
-	envDir, first := args[6], "let this buildpack come before heroku/go in project.toml."
-	if len(args) == 8 {
+	first := "let this buildpack come before your Go buildpack in project.toml."
+	if goBuildpack != "" {
 		os.Unsetenv("GIT_DIR") // as heroku/go does
-		r.env = r.herokuGoEnv(os.Environ(), envDir, args[7])
-		first = "let this buildpack come first:\n" +
-			"       heroku buildpacks:remove " + "https://" + program.Module + " && heroku buildpacks:add --index 1 " + "https://" + program.Module
+		r.env = r.herokuGoEnv(os.Environ(), envDir, goBuildpack)
+		url := "https://" + program.Module
+		first = "let this buildpack come first:\n       heroku buildpacks:remove " + url + " && heroku buildpacks:add --index 1 " + url
+	}
+	// With a GOFLAGS of the user's own, coming last is what works everywhere.
+	if envDir != "" && exists(filepath.Join(envDir, "GOFLAGS")) {
+		first = ""
 	}
 	start := time.Now()
-	if err := r.run(); err != nil {
-		return err
-	}
-	if r.found == 0 {
+	err = r.run(flags.Args())
+	if err == nil && r.found == 0 {
 		return noProgram
 	}
 	seconds := time.Since(start).Seconds()
-	if r.rebuilt > 0 {
+	failed := r.conclude(err, seconds, first)
+	result := fmt.Sprintf("rebuilt=%d\nkept=%d\nrebuild_seconds=%.1f\n", r.rebuilt, r.kept, seconds)
+	if err := os.WriteFile(filepath.Join(r.work, "result"), []byte(result), 0o666); err != nil {
+		return err
+	}
+	if failed && r.require {
+		return exitStatus(1)
+	}
+	return nil
+}
+
+// conclude tells how a rebuild has ended, and how to avoid it.
+func (r *rebuilder) conclude(err error, seconds float64, first string) (failed bool) {
+	if err == nil && r.require && r.rebuilt+r.had == 0 {
+		r.say(" !     No program of the app is to have the metrics agent.")
+		err = errRequire
+	}
+	switch {
+	case err == errRequire:
+		r.say(" !     Every program is as it was.")
+	case err != nil:
+		r.say(" !     Rebuilding with the metrics agent has failed: %s", gocmd.Printable(err.Error()))
+	case r.rebuilt > 0:
 		r.say("       Programs that got the metrics agent: %d, in %.1f s.", r.rebuilt, seconds)
 	}
-	// With a GOFLAGS of the user's own, coming last is what works everywhere.
-	switch goflags := envDir != "" && exists(filepath.Join(envDir, "GOFLAGS")); {
-	case goflags:
+	switch {
+	case first == "":
 	case r.kept > 0:
 		r.say(" !     The Go buildpack can link the agent itself: %s", first)
 	case r.rebuilt > 0:
 		r.say("       Each program was built twice. To have it built once, %s", first)
 	}
-	result := fmt.Sprintf("\"rebuilt\": %d, \"kept\": %d, \"rebuild_seconds\": %.1f\n", r.rebuilt, r.kept, seconds)
-	return os.WriteFile(args[2], []byte(result), 0o666)
+	return err != nil
 }
 
 func (r *rebuilder) say(format string, args ...interface{}) { fmt.Fprintf(r.log, format+"\n", args...) }
 
-func (r *rebuilder) run() error {
-	binaries, err := r.find()
-	if err != nil || len(binaries) == 0 {
-		return err
-	}
+// run rebuilds what is below directories.
+func (r *rebuilder) run(dirs []string) (err error) {
 	if r.patterns, err = r.stage.Patterns(); err != nil {
 		return err
+	}
+	binaries := r.find(dirs)
+	if len(binaries) == 0 {
+		return nil
 	}
 	if err := r.readApp(); err != nil {
 		return err
 	}
-	defer func() {
-		for _, b := range binaries {
-			os.Remove(b.made)
-		}
-	}()
+	var made []*binary
 	for _, b := range binaries {
-		if p := r.program(b); p.Own && (p.Path == program.CommandLineArguments || r.modules[p.Module] != "") {
-			if err := r.try(b, p); err != nil {
-				return err
-			}
-		}
-	}
-	for _, b := range binaries {
-		if b.made == "" {
+		p := r.program(b)
+		if !r.owns(p) {
 			continue
 		}
-		if err := r.replace(b); err != nil {
-			if err := r.keep(b, err); err != nil {
-				return err
+		if r.found++; r.found == 1 {
+			r.say("-----> Rebuilding with Go runtime metrics")
+			if err := program.Unmatched(r.patterns, []string{r.app}); err != nil {
+				r.say(" !     %s", gocmd.Printable(err.Error()))
+				if r.require {
+					return errRequire
+				}
 			}
-			continue
 		}
-		r.rebuilt++
+		start := time.Now()
+		switch why := r.make(b, p); {
+		case why == errLinked:
+			r.had++
+			r.say("       %s has the metrics agent", r.title(b))
+		case why == nil:
+			made = append(made, b)
+			r.say("       %s (%.1f s)", r.title(b), time.Since(start).Seconds())
+			if !r.require {
+				if err := r.replace(made[len(made)-1:]); err != nil {
+					return err
+				}
+			}
+		default:
+			r.keep(b, why)
+		}
 	}
-	return nil
-}
-
-// try makes a new program, if the program is to have the agent, and tells of it.
-func (r *rebuilder) try(b *binary, p program.Program) error {
-	if r.found++; r.found == 1 {
-		r.say("-----> Rebuilding with Go runtime metrics")
-		if err := program.Unmatched(r.patterns, []string{r.app}); err != nil && r.require {
+	if r.require && r.kept == 0 {
+		if err := r.replace(made); err != nil {
 			return err
-		} else if err != nil {
-			r.say(" !     %s", gocmd.Printable(err.Error()))
 		}
 	}
-	err := p.Eligible(program.Setting(b.build, "GOOS"), program.Setting(b.build, "-buildmode"), r.patterns)
-	start := time.Now()
-	switch {
-	case err != nil:
-		r.say("       %s stays as it is: %v", r.title(b), err)
-	case inspect(filepath.Join(r.bin, b.names[0])).Linked:
-		r.say("       %s has the metrics agent", r.title(b))
-	default:
-		if err := r.make(b); err != nil {
-			os.Remove(b.made)
-			b.made = ""
-			return r.keep(b, err)
-		}
-		r.say("       %s (%.1f s)", r.title(b), time.Since(start).Seconds())
+	if r.require && r.kept > 0 {
+		return errRequire
 	}
 	return nil
 }
 
-// keep tells why a program stays what it was, or returns that as an error.
-func (r *rebuilder) keep(b *binary, why error) error {
-	if r.require {
-		return fmt.Errorf("%s cannot get the metrics agent: %w", r.title(b), why)
+// replace puts new programs in place: all of them, or none and tells why.
+func (r *rebuilder) replace(made []*binary) error {
+	var swaps []swap
+	for _, b := range made {
+		for i, name := range b.names {
+			swaps = append(swaps, swap{name: name, file: b.files[i], made: b.made})
+		}
+	}
+	switch whole, err := putInPlace(swaps); {
+	case !whole:
+		return err
+	case err != nil:
+		r.keep(made[0], err)
+	default:
+		r.rebuilt += len(made)
+	}
+	return nil
+}
+
+// keep tells why a program stays what it was.
+func (r *rebuilder) keep(b *binary, why error) {
+	if _, ok := why.(program.Ineligible); ok {
+		r.say("       %s stays as it is: %v", r.title(b), why)
+		return
 	}
 	r.kept++
 	r.say(" !     %s stays as it was, without the metrics agent: %s", r.title(b), gocmd.Printable(why.Error()))
-	return nil
+}
+
+// owns reports whether a program is the app's. Where a Go buildpack has removed the
+// sources, that cannot be told by its module.
+func (r *rebuilder) owns(p program.Program) bool {
+	return p.Own && (len(r.modules) == 0 || r.modules[p.Module] != "" || p.Path == program.CommandLineArguments && p.Module == "")
 }
 
 // readApp finds the app's modules: all in its directory.
@@ -196,126 +232,62 @@ func (r *rebuilder) readApp() error {
 	return nil
 }
 
-const temporary = ".hmetrics-rebuild-"
-
-// find returns the Go programs in the bin directory. It follows no symbolic
-// link: one that leads to another file there leads to the new one later.
-func (r *rebuilder) find() ([]*binary, error) {
-	entries, err := os.ReadDir(r.bin)
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var binaries []*binary
-next:
-	for _, e := range entries {
-		name := filepath.Join(r.bin, e.Name())
-		file, err := os.Lstat(name)
-		if err != nil || !file.Mode().IsRegular() {
-			continue
-		}
-		if strings.HasPrefix(e.Name(), temporary) {
-			os.Remove(name) // of a build that was killed
-			continue
-		}
-		for _, b := range binaries {
-			if os.SameFile(b.file, file) {
-				b.names = append(b.names, e.Name())
-				continue next
-			}
-		}
-		// go test -c names the package of what it builds with a suffix.
-		if build, err := buildinfo.ReadFile(name); err == nil && !strings.HasSuffix(build.Path, ".test") {
-			binaries = append(binaries, &binary{names: []string{e.Name()}, file: file, build: build})
-		}
-	}
-	return binaries, nil
-}
-
 // program returns the program that a binary is.
 func (r *rebuilder) program(b *binary) program.Program {
 	root, _ := program.MainModules(r.modules[b.build.Main.Path], "")
 	return program.Of(b.build, program.IsVendored("", root))
 }
 
-// title returns the names of a program as the user knows them.
-func (r *rebuilder) title(b *binary) string {
-	dir := ""
-	if rel, err := filepath.Rel(r.app, r.bin); err == nil && !strings.HasPrefix(rel, "..") {
-		dir = "./" + filepath.ToSlash(rel) + "/"
-	}
-	return gocmd.Printable(dir + strings.Join(b.names, ", "+dir))
-}
+// errLinked is why a program that has the agent is not built again.
+var errLinked = errors.New("it has the metrics agent")
 
-// make builds the new program.
-func (r *rebuilder) make(b *binary) error {
-	if b.build.Path == program.CommandLineArguments {
+// make builds the new program, by the command that makes the old one.
+func (r *rebuilder) make(b *binary, p program.Program) error {
+	if err := p.Eligible(program.Setting(b.build, "GOOS"), program.Setting(b.build, "-buildmode"), r.patterns); err != nil {
+		return err
+	}
+	switch {
+	case inspect(b.names[0]).Linked:
+		return errLinked
+	case b.build.Path == program.CommandLineArguments:
 		return errors.New("it was built from a list of Go files; build its package instead (go build ./DIR)")
+	case r.modules[p.Module] == "":
+		return errors.New("its sources are no longer in the app's directory")
 	}
-	flags, env, err := r.reproduce(b)
+	c, err := r.reproduce(b)
 	if err != nil {
 		return err
 	}
-	overlay, err := r.overlay(b, gocmd.Getenv(env, "GOFLAGS"))
-	if err != nil {
+	if err := r.hideMain(c); err != nil {
 		return err
 	}
-	b.made = filepath.Join(r.bin, temporary+b.names[0])
 	reason := filepath.Join(r.work, stage.ReasonFile)
 	os.Remove(reason)
-	flags = append([]string{"-toolexec=" + r.toolexec + " -rebuild " + r.work, "-overlay=" + overlay}, flags...)
-	// The -toolexec in GOFLAGS has bin/toolexec find one of the user's own.
-	goflags := strings.TrimSpace(gocmd.Getenv(env, "GOFLAGS") + " -toolexec=" + r.toolexec)
-	if err := r.goBuild(b, b.made, append(env, "GOFLAGS="+goflags), flags); err != nil {
-		if text, rerr := os.ReadFile(reason); rerr == nil {
-			return errors.New(strings.TrimSpace(string(text)))
-		}
+	// The one difference to the command that made the program that is there.
+	c.goflags = strings.TrimSpace(c.goflags + " -toolexec=" + r.toolexec)
+	made, err := r.goBuild(c)
+	if text, rerr := os.ReadFile(reason); rerr == nil {
+		return errors.New(strings.TrimSpace(string(text)))
+	}
+	if err != nil {
+		return err
+	}
+	b.made = filepath.Join(r.work, fmt.Sprint("made-", r.found))
+	if err := os.Rename(made, b.made); err != nil {
 		return err
 	}
 	if v := inspect(b.made); !v.Linked || v.Injection != r.stage.ID() {
 		return fmt.Errorf("the agent is not in the rebuilt one (%v)", v)
 	}
-	return nil
-}
-
-// goBuild builds the program that a binary is, in the directory of its module.
-func (r *rebuilder) goBuild(b *binary, out string, env, flags []string) error {
-	if r.workspace != nil && !r.workspace[b.build.Main.Path] {
-		env = gocmd.Setenv(env, "GOWORK=off")
+	if err := compare(b.names[0], b.made); err != nil {
+		return fmt.Errorf("the rebuilt one differs by more than the agent: %w", err)
 	}
-	args := append(append([]string{"build", "-o", out}, flags...), b.build.Path)
-	_, err := r.goRun(r.modules[b.build.Main.Path], env, args...)
-	return err
+	return nil
 }
 
 func (r *rebuilder) goRun(dir string, env []string, args ...string) (string, error) {
 	out, err := gocmd.Run(r.gocmd, dir, r.env, env, rebuildTimeout, args...)
 	return strings.TrimSpace(out), err
-}
-
-// replace gives the new program the old one's owner and mode and puts it in its
-// place, each name in one move.
-func (r *rebuilder) replace(b *binary) error {
-	if err := giveOwner(b.made, b.file); err != nil {
-		return err
-	}
-	if err := os.Chmod(b.made, b.file.Mode()); err != nil {
-		return err
-	}
-	link := b.made + ".link"
-	for _, name := range b.names {
-		os.Remove(link)
-		if err := os.Link(b.made, link); err != nil {
-			return err
-		}
-		if err := os.Rename(link, filepath.Join(r.bin, name)); err != nil {
-			os.Remove(link)
-			return err
-		}
-	}
-	return nil
 }
 
 func exists(name string) bool {

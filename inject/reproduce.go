@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,51 +10,112 @@ import (
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/stage"
 )
 
-// reproduce returns flags and environment with which the go command, without the
-// agent, makes this very program, byte for byte. Build information alone would not
-// do: it lacks some flags, and the sources may have changed since.
-func (r *rebuilder) reproduce(b *binary) (flags, env []string, err error) {
-	want, err := os.ReadFile(filepath.Join(r.bin, b.names[0]))
-	if err != nil {
-		return nil, nil, err
+// A buildCommand is a go build of one program.
+type buildCommand struct {
+	dir      string
+	env      []string // beside that of the Go buildpack
+	goflags  string
+	flags    []string
+	packages []string // the program's first
+}
+
+func (c buildCommand) environ() []string { return gocmd.Setenv(c.env, "GOFLAGS="+c.goflags) }
+
+// goBuild builds a program and returns its name. Of what GOFLAGS may hold, -v and -x would
+// be mistaken for errors.
+func (r *rebuilder) goBuild(c buildCommand) (name string, err error) {
+	// The go command leaves alone what is there and up to date.
+	out := filepath.Join(r.work, "out")
+	if err := os.RemoveAll(out); err != nil {
+		return "", err
 	}
-	recorded, env := r.recorded(b)
-	// Not recorded are GOFLAGS, which a hook of the app may have taken away, and under
-	// -trimpath the -ldflags that heroku/go may have given.
-	goflags := []string{withoutBuildpack(gocmd.Getenv(r.env, "GOFLAGS"))}
-	if goflags[0] != "" {
+	if err := os.Mkdir(out, 0o777); err != nil {
+		return "", err
+	}
+	args := append(append([]string{"build", "-v=false", "-x=false", "-o", out + "/"}, c.flags...), c.packages...)
+	if _, err := r.goRun(c.dir, c.environ(), args...); err != nil {
+		return "", err
+	}
+	made, err := filepath.Glob(filepath.Join(out, "*"))
+	if err != nil || len(made) != 1 {
+		return "", fmt.Errorf("go build has made %d programs, not one (%v)", len(made), err)
+	}
+	return made[0], nil
+}
+
+// reproduce returns the command that makes this very program, byte for byte, without the
+// agent. Build information alone would not do: it lacks some flags, and the sources may
+// have changed since.
+func (r *rebuilder) reproduce(b *binary) (buildCommand, error) {
+	want, err := os.ReadFile(b.names[0])
+	if err != nil {
+		return buildCommand{}, err
+	}
+	if err := r.layerCache(); err != nil {
+		return buildCommand{}, err
+	}
+	var failed error
+	for _, c := range r.commands(b) {
+		made, err := r.goBuild(c)
+		if err != nil {
+			if failed == nil {
+				failed = fmt.Errorf("it cannot be built again: %w", err)
+			}
+			continue
+		}
+		if have, err := os.ReadFile(made); err == nil && bytes.Equal(have, want) {
+			return c, nil
+		}
+	}
+	if failed == nil {
+		failed = errors.New("building it again makes another program: it was changed after the build (stripped, packed), or its sources or settings were")
+	}
+	return buildCommand{}, failed
+}
+
+// commands returns the commands that may have made a program. Not recorded in it are
+// GOFLAGS, which a hook of the app may have taken away; under -trimpath the -ldflags that
+// heroku/go may have given; and which packages were named, for which alone -gcflags and
+// -asmflags without a pattern count.
+func (r *rebuilder) commands(b *binary) (commands []buildCommand) {
+	flags, env := r.recorded(b)
+	dir := r.modules[b.build.Main.Path]
+	env = append(env, "GOCACHE="+filepath.Join(r.work, stage.LayeredCache),
+		"HMETRICS_REBUILD="+r.work, "HMETRICS_STAGE="+r.stage.Path(), "HMETRICS_INJECT=auto")
+	if r.workspace != nil && !r.workspace[b.build.Main.Path] {
+		env = append(env, "GOWORK=off")
+	}
+	// That of go env -w is written out: what is added to GOFLAGS would hide it.
+	effective, err := r.goRun(r.app, nil, "env", "GOFLAGS")
+	if err != nil {
+		effective = gocmd.Getenv(r.env, "GOFLAGS")
+	}
+	goflags := []string{withoutBuildpack(effective)}
+	if effective != "" {
 		goflags = append(goflags, "-v=false") // an empty one is taken from go env -w
 	}
 	ldflags := [][]string{nil}
 	if symbol, value := gocmd.Getenv(r.env, "GO_LINKER_SYMBOL"), gocmd.Getenv(r.env, "GO_LINKER_VALUE"); symbol != "" && value != "" && program.Setting(b.build, "-ldflags") == "" {
 		ldflags = [][]string{{"-ldflags=-X " + symbol + "=" + value}, nil}
 	}
-	made := filepath.Join(r.work, "reference")
-	defer os.Remove(made)
-	var failed error
-	for _, g := range goflags {
-		for _, l := range ldflags {
-			flags := append(recorded[:len(recorded):len(recorded)], l...)
-			env := gocmd.Setenv(env, "GOFLAGS="+g)
-			// The go command leaves alone what is there and up to date.
-			os.Remove(made)
-			if err := r.goBuild(b, made, gocmd.Setenv(env, "HMETRICS_INJECT=off"), flags); err != nil {
-				if failed == nil {
-					failed = fmt.Errorf("it cannot be built again: %w", err)
-				}
-				continue
-			}
-			if have, err := os.ReadFile(made); err == nil && bytes.Equal(have, want) {
-				return flags, env, nil
+	packages := [][]string{{b.build.Path}}
+	if strings.HasPrefix(program.Setting(b.build, "-gcflags"), "-") || strings.HasPrefix(program.Setting(b.build, "-asmflags"), "-") {
+		args := append(append([]string{"list", "-f", "{{if ne .Name \"main\"}}{{.ImportPath}}{{end}}"}, flags...), "./...")
+		if libraries, err := r.goRun(dir, env, args...); err == nil {
+			packages = append(packages, append([]string{b.build.Path}, strings.Fields(libraries)...))
+		}
+	}
+	for _, p := range packages {
+		for _, g := range goflags {
+			for _, l := range ldflags {
+				commands = append(commands, buildCommand{dir, env, g, append(flags[:len(flags):len(flags)], l...), p})
 			}
 		}
 	}
-	if failed == nil {
-		failed = errors.New("building it again makes another program: it was changed after the build (stripped, packed), or its sources or settings were")
-	}
-	return nil, nil, failed
+	return commands
 }
 
 // recorded returns the flags and the environment that a program's build information
@@ -65,6 +125,10 @@ func (r *rebuilder) recorded(b *binary) (flags, env []string) {
 		switch {
 		case s.Key == "-buildmode" && s.Value == "exe":
 			// So it is called if it is not given, and given it makes another build ID.
+		case s.Key == "-tags":
+			if tags := withoutFIPS(s.Value); tags != "" {
+				flags = append(flags, "-tags="+tags)
+			}
 		case s.Key == "-pgo" && filepath.IsAbs(s.Value), gocmd.IsRecorded(s.Key):
 			flags = append(flags, s.Key+"="+s.Value)
 		case gocmd.IsRecordedVariable(s.Key):
@@ -84,38 +148,16 @@ func (r *rebuilder) recorded(b *binary) (flags, env []string) {
 	return flags, env
 }
 
-// overlay returns a file for -overlay, with which the main package has one more
-// file. Without it the go command would take the package as the Go buildpack has
-// compiled it, without the hook, from its cache. What GOFLAGS overlays stays.
-func (r *rebuilder) overlay(b *binary, goflags string) (name string, err error) {
-	overlay := struct{ Replace map[string]string }{make(map[string]string)}
-	words, err := gocmd.SplitQuoted(goflags)
-	if err != nil {
-		return "", err
-	}
-	for _, word := range words {
-		if flag, value, _, _ := gocmd.CutFlag(word); flag == "overlay" {
-			data, err := os.ReadFile(value)
-			if err == nil {
-				err = json.Unmarshal(data, &overlay)
-			}
-			if err != nil {
-				return "", fmt.Errorf("reading the -overlay of GOFLAGS: %w", err)
-			}
+// withoutFIPS returns the tags of a program except the one that the go command adds for a
+// release of GOFIPS140 (cmd/go/internal/fips140).
+func withoutFIPS(tags string) string {
+	var kept []string
+	for _, tag := range strings.Split(tags, ",") {
+		if !strings.HasPrefix(tag, "fips140v") {
+			kept = append(kept, tag)
 		}
 	}
-	p := r.program(b)
-	source := filepath.Join(r.work, "overlay.go")
-	overlay.Replace[filepath.Join(r.modules[p.Module], p.Relative, "hmetrics_"+r.stage.ID()+".go")] = source
-	data, err := json.Marshal(overlay)
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(source, []byte("package main\n"), 0o666); err != nil {
-		return "", err
-	}
-	name = filepath.Join(r.work, "overlay.json")
-	return name, os.WriteFile(name, data, 0o666)
+	return strings.Join(kept, ",")
 }
 
 // withoutBuildpack returns a value of GOFLAGS without the -toolexec of a copy of

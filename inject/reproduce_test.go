@@ -35,12 +35,12 @@ func goProgram(t *testing.T, goflags string, flags ...string) (*rebuilder, *bina
 		t.Fatalf("%v\n%s", err, out)
 	}
 	r := &rebuilder{
-		gocmd: command, app: app, bin: filepath.Join(app, "bin"), work: t.TempDir(), env: gocmd.Setenv(env, "GOFLAGS="+goflags),
+		gocmd: command, app: app, work: t.TempDir(), env: gocmd.Setenv(env, "GOFLAGS="+goflags),
 		modules: map[string]string{"example.com/app": app},
 	}
-	binaries, err := r.find()
-	if err != nil || len(binaries) != 1 {
-		t.Fatalf("found %d programs (%v)", len(binaries), err)
+	binaries := r.find([]string{app})
+	if len(binaries) != 1 {
+		t.Fatalf("found %d programs", len(binaries))
 	}
 	return r, binaries[0]
 }
@@ -59,7 +59,7 @@ func TestReproduce(t *testing.T) {
 	} {
 		r, program := goProgram(t, tt.goflags, tt.flags...)
 		r.env = gocmd.Setenv(r.env, "GO_LINKER_SYMBOL=main.version", "GO_LINKER_VALUE=v1")
-		_, _, err := r.reproduce(program)
+		_, err := r.reproduce(program)
 		// Under -trimpath not even heroku/go's own -ldflags are known.
 		if known := !strings.Contains(strings.Join(tt.flags, " "), "-trimpath -ldflags=-s"); (err == nil) != known {
 			t.Errorf("built with %q, under GOFLAGS=%s: %v", tt.flags, tt.goflags, err)
@@ -85,7 +85,7 @@ func TestReproduceSeesAChange(t *testing.T) {
 		if err := change(r.app); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := r.reproduce(program); err == nil || !strings.Contains(err.Error(), "building it again makes another program") {
+		if _, err := r.reproduce(program); err == nil || !strings.Contains(err.Error(), "building it again makes another program") {
 			t.Errorf("%s: error %v", what, err)
 		}
 	}

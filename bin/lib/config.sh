@@ -3,38 +3,47 @@
 set -euo pipefail
 
 # usage: config::get ENV_DIR NAME
-# Prints the value of a config var in one line, or nothing.
-config::get() {
-	[[ -n "$1" && -f "$1/$2" && -r "$1/$2" ]] || return 0
-	tr -s '[:space:]' ' ' <"$1/$2" | tr -d '\0' | sed 's/^ //; s/ $//'
+# Prints the words of a config var in one line, or nothing.
+config::get() (
+	[[ -n "$1" && -f "$1/$2" && -r "$1/$2" ]] || exit 0
+	IFS=$' \t\n\r\f\v'
+	set -f
+	# shellcheck disable=SC2207 # splitting is what is wanted
+	{ words=($(<"$1/$2")); } 2>/dev/null
+	printf '%s' "${words[*]:-}"
+)
+
+# usage: config::inject ENV_DIR
+# Prints auto, require or off.
+config::inject() {
+	local value
+	value=$(config::get "$1" HMETRICS_INJECT)
+	case ${value} in
+	require | off) echo "${value}" ;;
+	*) echo auto ;;
+	esac
 }
 
 # usage: config::check ENV_DIR
 # Warns of settings that cannot be used.
 config::check() {
-	local name inject
+	local name value
 	for name in HMETRICS_INJECT HMETRICS_PACKAGES; do
-		if [[ -n "$1" && -e "$1/$name" && ! -r "$1/$name" ]]; then
+		if [[ -n "$1" && -e "$1/${name}" && ! -r "$1/${name}" ]]; then
 			output::warning "The config var ${name} cannot be read: using its default."
 		fi
 	done
-	inject=$(config::get "$1" HMETRICS_INJECT)
-	case ${inject} in
+	value=$(config::get "$1" HMETRICS_INJECT)
+	case ${value} in
 	"" | auto | require | off) ;;
-	*) output::warning "HMETRICS_INJECT is '${inject:0:40}'. It takes auto, require or off; using auto." ;;
+	*) output::warning "HMETRICS_INJECT is '${value:0:40}'. It takes auto, require or off; using auto." ;;
 	esac
 }
 
-# usage: config::inject ENV_DIR
-# Prints auto, require or off.
-config::inject() {
-	case $(config::get "$1" HMETRICS_INJECT) in
-	require) echo require ;;
-	off) echo off ;;
-	*) echo auto ;;
-	esac
+# usage: config::promise PACKAGES
+# Says what HMETRICS_PACKAGES has the build try.
+config::promise() {
+	local packages=${1:0:200}
+	output::line "The Go buildpack after this one will try to link the metrics agent into ${packages:-every program of the app}."
+	output::line "For each program that it will link, its log says whether the agent is in it, or why not."
 }
-
-# usage: config::chosen PACKAGES
-# Prints what HMETRICS_PACKAGES selects, for the build log.
-config::chosen() { if [[ -n "$1" ]]; then echo "${1:0:200}"; else echo "every binary of the app"; fi; }

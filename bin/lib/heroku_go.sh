@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
-# What bin/compile knows of heroku/go: what it leaves behind where it came before,
-# and how it takes the config var GOFLAGS. To be sourced.
+# What bin/compile knows of heroku/go and its forks: what they leave behind where they
+# came before, and how they take the config var GOFLAGS. To be sourced.
 set -euo pipefail
 
-# usage: heroku_go::root BUILD_DIR CACHE_DIR
-# Prints the GOROOT that heroku/go has used in this build, or fails.
+# usage: heroku_go::came_before BUILD_DIR
+heroku_go::came_before() {
+	local meta
+	for meta in "$1"/.heroku/go/.meta "$1"/.scalingo/go/.meta; do
+		[[ ! -f "${meta}" || -L "${meta}" ]] || return 0
+	done
+	return 1
+}
+
+# usage: heroku_go::root CACHE_DIR
+# Prints the GOROOT of such a buildpack, or fails.
 heroku_go::root() {
-	local meta=$1/.heroku/go/.meta root
-	[[ -f "${meta}" && ! -L "${meta}" && -d "$1/bin" ]] || return
-	for root in "$2"/.heroku/go/*/go; do
+	local root
+	for root in "$1"/.heroku/go/*/go "$1"/.scalingo/go/*/go "$1"/go*/go; do
 		[[ -x "${root}/bin/go" && ! -d "${root}/bin/go" ]] && echo "${root}" && return
 	done
 	return 1
@@ -18,20 +26,21 @@ heroku_go::root() {
 # Adds -toolexec to the config var GOFLAGS, after the user's own flags, which stay
 # byte for byte. One that an earlier build added goes. Fails with the reason.
 goflags::add() {
-	local ours=" -toolexec=$2" end old=0 size new=${1%/*}/.hmetrics.$$
-	size=$(stat -c %s "$1")
-	end=$(tail -c 4096 "$1" | tr -d '\0')
+	local LC_ALL=C value end new=${1%/*}/.hmetrics.$$
+	value=$(cat "$1" && echo x) || return
+	value=${value%x}
+	end=${value:$((${#value} > 4096 ? ${#value} - 4096 : 0))}
 	if [[ "${end}" =~ \ -toolexec=(/[^[:space:]]*/bin/toolexec)$ ]]; then
 		if [[ ! -e "${BASH_REMATCH[1]}" ]] || grep -qs HMETRICS_STAGE "${BASH_REMATCH[1]}"; then
-			old=${#BASH_REMATCH[0]}
+			value=${value%"${BASH_REMATCH[0]}"}
 		fi
 	fi
 	# No program can be started with a longer variable in its environment.
-	if ((size - old + ${#ours} >= 120000)); then
-		echo "with ${size} bytes it is too long for any program"
+	if ((${#value} + ${#2} >= 120000)); then
+		echo "with ${#value} bytes it is too long for any program"
 		return 1
 	fi
-	{ head -c "$((size - old))" "$1" && printf '%s' "${ours}"; } >"${new}" && chmod --reference="$1" "${new}" && mv -f "${new}" "$1" && return
+	{ cp -p "$1" "${new}" && printf '%s' "${value} -toolexec=$2" >"${new}" && mv -f "${new}" "$1"; } && return
 	rm -f "${new}"
 	return 1
 }

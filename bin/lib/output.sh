@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How this buildpack speaks in a build log. To be sourced.
+# How this buildpack speaks in a build log, and how it ends. To be sourced.
 set -euo pipefail
 
 # usage: output::step TEXT
@@ -11,12 +11,24 @@ output::line() { echo "       ${1//[[:cntrl:]]/?}"; }
 # usage: output::warning TEXT
 output::warning() { echo " !     ${1//[[:cntrl:]]/?}"; }
 
-# usage: output::give_up INJECT REASON
-# Ends the buildpack, having set nothing, so that the app is built as if it were
-# absent, or stops the build if INJECT is require.
-output::give_up() {
-	output::warning "The metrics agent will not be linked: $2"
+# usage: output::stop INJECT
+# Ends the buildpack where the agent cannot be had: with the build, if INJECT is require.
+output::stop() {
 	[[ "$1" == require ]] || exit 0
 	output::warning "HMETRICS_INJECT is require, so the build stops here."
 	exit 1
+}
+
+# usage: output::give_up INJECT REASON
+output::give_up() {
+	output::warning "The metrics agent will not be linked: $2"
+	output::stop "$1"
+}
+
+# usage: trap 'output::end INJECT $?' EXIT
+# Whatever of this buildpack fails, the build goes on unless INJECT is require.
+output::end() {
+	[[ "$2" != 0 && "$1" != require ]] || exit "$2"
+	output::warning "This buildpack has failed with status $2, so the metrics agent may be missing. The build goes on."
+	exit 0
 }

@@ -1,52 +1,64 @@
 #!/usr/bin/env bash
-# What bin/compile and bin/build do where the Go buildpack came before this one. To
-# be sourced after output.sh.
+# What bin/compile and bin/build do where programs are already there. To be sourced after
+# output.sh.
 set -euo pipefail
 # shellcheck source=bin/lib/release.sh
 source "${BASH_SOURCE[0]%/*}/release.sh"
 
-# usage: rebuild::run BUILDPACK STAGE INJECT RESULT GO BIN_DIR APP_DIR ENV_DIR [CACHE_DIR]
-# Builds the app's programs in BIN_DIR once more, now with the metrics agent, by the
-# go command GO, and leaves in the file RESULT what bin/report tells of it. ENV_DIR
-# may be empty. With CACHE_DIR the environment is the one that heroku/go makes of it.
-# INJECT is auto or require. Ends with status 1 if the build is to stop, and with 3
-# if no program of the app is in BIN_DIR.
+# usage: rebuild::programs APP_DIR DIR...
+# Prints the names of the app's programs in directories: executables that were built from
+# the module in APP_DIR, or from any where the sources are gone.
+rebuild::programs() {
+	local module='' text='Go buildinf:'
+	[[ ! -f "$1/go.mod" ]] || module=$(sed -n 's/^module[[:space:]]\{1,\}"\{0,1\}\([^[:space:]"]*\).*/\1/p' "$1/go.mod")
+	[[ -z "${module}" ]] || text=$'mod\t'${module}$'\t'
+	shift
+	find -H "$@" \( -name .git -o -name node_modules \) -prune -o \
+		-type f -perm -u+x -exec grep -lF -- "${text}" {} + 2>/dev/null || true
+}
+
+# usage: rebuild::warn_of PROGRAMS INJECT
+# Names programs of the app that are there already though no Go buildpack is known to have
+# come before.
+rebuild::warn_of() {
+	[[ -n "$1" ]] || return 0
+	output::warning "${1//$'\n'/, } is a program of the app that was there before this buildpack. If it"
+	output::warning "is not built again, it stays without the metrics agent: let this buildpack come before your Go"
+	output::warning "buildpack, or delete the program from your repository."
+	[[ "$2" != require ]] || output::stop "$2"
+}
+
+# usage: rebuild::run BUILDPACK STAGE INJECT WORK GO GOCACHE FLAG... APP_DIR [DIR...]
+# Builds the app's programs in directories once more, now with the metrics agent, by the
+# go command GO (inject rebuild, with FLAGs of that), and leaves in WORK/result what
+# bin/report tells of it. Ends with status 1 if the build is to stop, and with 3 if there
+# is no program of the app.
 rebuild::run() {
-	local buildpack=$1 stage=$2 inject=$3 result=$4 go=$5 work problem host status=0
-	shift 4
-	rm -rf "${result}"
-	work=$(mktemp -d "${stage}/rebuild.XXXXXX")
-	if problem=$(too_old "$(GOTOOLCHAIN=local "${go}" version 2>&1)"); then
-		rebuild::fail "${inject}" "${result}" "${problem}"
-		return
-	fi
-	host=$(GOFLAGS='' GOTOOLCHAIN=local GOOS='' GOARCH='' "${go}" env GOTOOLDIR) && host=${host##*/}
-	problem=$(
-		cd "${buildpack}/inject" 2>&1 &&
-			GOFLAGS=-mod=readonly GO111MODULE=on GOWORK=off GOTOOLCHAIN=local GOOS='' GOARCH='' CGO_ENABLED=0 \
-				"${go}" build -buildvcs=false -o "${work}/inject-${host}" . 2>&1
-	) || {
-		rebuild::fail "${inject}" "${result}" "the injector cannot be built: $(tail -n 1 <<<"${problem}")"
+	local buildpack=$1 stage=$2 inject=$3 work=$4 go=$5 gocache=$6 status=0 problem
+	shift 6
+	problem=$(mkdir "${work}" 2>&1 && rebuild::injector "${buildpack}" "${work}" "${go}" "${gocache}" 2>&1) || {
+		rebuild::fail "${inject}" "${problem}"
 		return
 	}
-	{ problem=$(
-		HMETRICS_STAGE=${stage} HMETRICS_INJECT=${inject} \
-			"${work}/inject-${host}" rebuild "${work}" "${buildpack}/bin/toolexec" "${result}" "$@" 2>&1 >&3
-	); } 3>&1 || status=$?
-	rm -rf "${work}"
+	"${work}/inject" rebuild -stage "${stage}" -work "${work}" -toolexec "${buildpack}/bin/toolexec" \
+		-go "${go}" -inject "${inject}" "$@" 2>"${work}/stderr" || status=$?
 	case ${status} in
-	0 | 3) return "${status}" ;;
-	*) rebuild::fail "${inject}" "${result}" "${problem:-the injector was killed}" ;;
+	0 | 1 | 3) return "${status}" ;;
+	*) rebuild::fail "${inject}" "the injector ended with status ${status}: $(head -n 20 "${work}/stderr")" ;;
 	esac
 }
 
-# usage: rebuild::fail INJECT RESULT WHY
+# usage: rebuild::injector BUILDPACK WORK GO GOCACHE
+# Builds WORK/inject. Nothing is left in HOME, which may be the app's directory.
+rebuild::injector() {
+	! too_old "$(GOTOOLCHAIN=local "$3" version 2>&1)" || return
+	cd "$1/inject" && GOENV=off GOFLAGS=-mod=readonly GO111MODULE=on GOWORK=off GOTOOLCHAIN=local GOOS='' GOARCH='' CGO_ENABLED=0 \
+		GOCACHE=${4:-$2/go-build} GOPATH=$2/go-path "$3" build -buildvcs=false -o "$2/inject" .
+}
+
+# usage: rebuild::fail INJECT REASON
 rebuild::fail() {
-	echo '"rebuilt": 0, "kept": 1' 2>/dev/null >"$2" || true
-	output::warning "Rebuilding with the metrics agent has failed: $3"
-	if [[ "$1" == require ]]; then
-		output::warning "HMETRICS_INJECT is require, so the build stops here. Every program is as it was."
-		return 1
-	fi
+	output::warning "Rebuilding with the metrics agent has failed: ${2//$'\n'/; }"
+	[[ "$1" != require ]] || return
 	output::line "The app stays as the Go buildpack has built it."
 }

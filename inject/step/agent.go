@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/stage"
 )
 
 const (
@@ -63,6 +64,10 @@ func (s step) gocmd() string { return filepath.Join(s.goroot(), "bin", "go") }
 // parent go command in its environment, also those of its configuration file.
 func (s step) runGo(dir string, assignments []string, timeout time.Duration, args ...string) (string, error) {
 	env := gocmd.Setenv(os.Environ(), "GOTOOLCHAIN=local", "TOOLEXEC_IMPORTPATH=")
+	// What is compiled for the agent outlasts a rebuild.
+	if cache, err := os.Readlink(filepath.Join(s.rebuild, stage.CacheLink)); err == nil && s.rebuild != "" {
+		env = gocmd.Setenv(env, "GOCACHE="+cache)
+	}
 	return gocmd.Run(s.gocmd(), dir, env, assignments, timeout, args...)
 }
 
@@ -195,6 +200,8 @@ func (s step) list(flags gocmd.Flags, pgo string, cgo, fresh bool) (importConfig
 	if s.toolexec != "" {
 		args = append(args, "-toolexec="+s.toolexec)
 		env = gocmd.Setenv(env, "GOFLAGS="+withUserToolexec(s.userToolexec, s.toolexec))
+	} else if s.userToolexec != "" {
+		args = append(args, "-toolexec="+s.userToolexec)
 	}
 	if p := flags.Last("p"); p != "" {
 		args = append(args, "-p="+p)

@@ -43,7 +43,8 @@ func (s step) link() (err error) {
 	if err != nil {
 		return s.runWithoutAgent(path, err)
 	}
-	s.quiet = flags.Command == "run"
+	// The go command may show again what a rebuild prints, for the program that was there.
+	s.quiet = flags.Command == "run" || s.rebuild != ""
 	file, modules := program.MainModules(flags.Dir, gocmd.Setting("GOWORK"))
 	p := program.Of(info, program.IsVendored(flags.Last("mod"), file))
 	if !p.Own || value(s.args, "-buildmode") == "shared" {

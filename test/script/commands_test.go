@@ -55,6 +55,7 @@ var exported = []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT"}
 // scenario.
 func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("GOFLAGS", ts.Getenv("USER_GOFLAGS"))
+	environ := environ(ts)
 	ts.Check(os.MkdirAll(ts.Getenv("CACHE_DIR"), 0o777))
 	if ts.Getenv("CACHE_DIR") == ts.Getenv("SHARED_CACHE") {
 		compiling.Lock()
@@ -68,7 +69,6 @@ func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	if (err == nil) == neg {
 		ts.Fatalf("bin/compile: %v", err)
 	}
-	environ := []string{"GOFLAGS=" + ts.Getenv("GOFLAGS"), "PATH=" + ts.Getenv("PATH")}
 	export := ts.Getenv("BUILDPACK") + "/export"
 	if _, err := os.Stat(export); err == nil {
 		environ, err = herokugo.Source(context.Background(), export, environ, io.Discard)

@@ -24,9 +24,12 @@ import (
 //	hooks/      archives of both hooks, for each compiler
 type Stage struct{ dir string }
 
-// ReasonFile, in the work directory of inject rebuild, holds why a program could not get
-// the agent.
-const ReasonFile = "reason"
+// What lies in the work directory of inject rebuild, which HMETRICS_REBUILD names.
+const (
+	ReasonFile   = "reason"  // why a program could not get the agent
+	LayeredCache = "gocache" // GOCACHE of its builds; goes with the directory
+	CacheLink    = "cache"   // leads to the GOCACHE that stays
+)
 
 // Open returns the stage in a directory.
 func Open(dir string) (Stage, error) {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"debug/buildinfo"
+	"debug/elf"
+	"debug/gosym"
+	"fmt"
+	"runtime/debug"
+	"strings"
+)
+
+// compare returns in what a rebuilt program differs from the old one beside the agent, or
+// nil: all that the old one's build information says must stand in the new one's, and
+// nothing of ours; every function of the old one must be in the new one, as large. The
+// linker may keep more of a package's functions than it did.
+func compare(old, rebuilt string) error {
+	was, err := buildinfo.ReadFile(old)
+	if err != nil {
+		return err
+	}
+	is, err := buildinfo.ReadFile(rebuilt)
+	if err != nil {
+		return err
+	}
+	if a, b := describe(was, nil), describe(is, was); a != b {
+		return fmt.Errorf("its build information is\n%s\nin place of\n%s", b, a)
+	}
+	before, err := functions(old)
+	if err != nil {
+		return err
+	}
+	after, err := functions(rebuilt)
+	if err != nil {
+		return err
+	}
+	for name, f := range before {
+		now, ok := after[name]
+		if d := now.size - f.size; !ok || f.known && now.known && d != 0 && (f.next == now.next || d <= -largestAlign || d >= largestAlign) {
+			return fmt.Errorf("function %s has %d bytes in place of %d", name, now.size, f.size)
+		}
+	}
+	return nil
+}
+
+// A function of a program has a size with the padding before the next one.
+type function struct {
+	size  int64
+	next  string
+	known bool // it has this size in every program
+}
+
+const largestAlign = 64
+
+// describe returns what a program's build information says, except what the agent adds to
+// that of another program.
+func describe(info, without *debug.BuildInfo) string {
+	known := make(map[string]bool)
+	if without != nil {
+		for _, m := range without.Deps {
+			known[m.Path+m.Version] = true
+		}
+	}
+	text := fmt.Sprintln(info.GoVersion, info.Path, info.Main.Path, info.Main.Version, info.Main.Sum)
+	for _, m := range info.Deps {
+		if without == nil || known[m.Path+m.Version] {
+			text += fmt.Sprintln(m.Path, m.Version, m.Sum, m.Replace)
+		}
+	}
+	for _, s := range info.Settings {
+		if !strings.HasPrefix(s.Key, "hmetrics.") {
+			text += s.Key + "=" + s.Value + "\n"
+		}
+	}
+	return text
+}
+
+// functions returns the functions of a program, also of one that is stripped. Two packages
+// may have one instance of a generic function, and two functions one name, such as a
+// wrapper's: the size of those is not known.
+func functions(name string) (map[string]function, error) {
+	f, err := elf.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	functions := make(map[string]function)
+	for _, s := range f.Sections {
+		if !strings.HasSuffix(s.Name, ".gopclntab") {
+			continue
+		}
+		data, err := s.Data()
+		if err != nil {
+			return nil, err
+		}
+		table, err := gosym.NewTable(nil, gosym.NewLineTable(data, 0))
+		if err != nil {
+			return nil, err
+		}
+		for i, fn := range table.Funcs {
+			_, twice := functions[fn.Name]
+			f := function{size: int64(fn.End - fn.Entry), known: !twice && !strings.Contains(fn.Name, "[") && !strings.HasPrefix(fn.Name, "type:")}
+			if i+1 < len(table.Funcs) {
+				f.next = table.Funcs[i+1].Name
+			}
+			functions[fn.Name] = f
+		}
+	}
+	return functions, nil
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// A swap puts a new program in the place of a file.
+type swap struct {
+	name string
+	file os.FileInfo // what is there
+	made string      // the new program, anywhere
+
+	ready, old string // the new one and the old one, beside it
+}
+
+// putInPlace does all swaps or none: nothing is moved before all new files lie beside the
+// old ones, and what has been moved is moved back if one fails; whole is false if that
+// fails too. Names of one file go on being names of one file.
+func putInPlace(swaps []swap) (whole bool, err error) {
+	defer func() {
+		for _, s := range swaps {
+			os.Remove(s.ready)
+			os.Remove(s.old)
+		}
+	}()
+	for i := range swaps {
+		if err := swaps[i].prepare(swaps[:i]); err != nil {
+			return true, err
+		}
+	}
+	for i, s := range swaps {
+		if err := os.Rename(s.ready, s.name); err != nil {
+			for _, done := range swaps[:i] {
+				if uerr := os.Rename(done.old, done.name); uerr != nil {
+					return false, fmt.Errorf("%w, and the old %s could not be put back: %v", err, done.name, uerr)
+				}
+			}
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// prepare lays the new program, with the owner and the mode of the old one, and another
+// name of the old one beside it.
+func (s *swap) prepare(before []swap) error {
+	beside := filepath.Join(filepath.Dir(s.name), temporary+filepath.Base(s.name))
+	s.ready, s.old = beside+".new", beside+".old"
+	os.Remove(s.ready)
+	os.Remove(s.old)
+	if err := os.Link(s.name, s.old); err != nil {
+		return err
+	}
+	for _, b := range before {
+		if os.SameFile(b.file, s.file) {
+			return os.Link(b.ready, s.ready)
+		}
+	}
+	if err := copyFile(s.made, s.ready); err != nil {
+		return err
+	}
+	if err := giveOwner(s.ready, s.file); err != nil {
+		return err
+	}
+	return os.Chmod(s.ready, s.file.Mode())
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if cerr := out.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
