@@ -77,7 +77,7 @@ type fleet struct {
 func (f *fleet) run(ctx context.Context) (err error) {
 	defer try.Handle(&err)
 	f.cache, f.root = machine.CacheDir("fleet"), try.E1(machine.Checkout())
-	f.readme = string(try.E1(os.ReadFile(f.root + "/README.md")))
+	f.readme = string(try.E1(os.ReadFile(f.root + "/agent/README.md")))
 	defer try.E1(machine.Lock(f.cache)).Close()
 	f.tmp = try.E1(os.MkdirTemp("", "fleet"))
 	defer os.RemoveAll(f.tmp)

@@ -135,11 +135,11 @@ func TestAnotherReporterIsLinked(t *testing.T) {
 	}
 }
 
-// The README's tables have every variable of OpenTelemetry's that concerns metrics by
+// The tables of the agent's page have every variable of OpenTelemetry's that concerns metrics by
 // OTLP over HTTP. Each changes what is done or, if it asks for what is not done, has a
 // line that names it.
 func TestEveryStandardVariable(t *testing.T) {
-	readme, err := os.ReadFile("../../../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestEveryStandardVariable(t *testing.T) {
 	}
 	for name, value := range values {
 		if !bytes.Contains(readme, []byte("`"+name+"`")) {
-			t.Errorf("the README has no %s", name)
+			t.Errorf("agent/README.md has no %s", name)
 		}
 		names := []string{name}
 		if general := "OTEL_EXPORTER_OTLP_"; strings.HasPrefix(name, general) && !strings.HasPrefix(name, general+"METRICS_") {
@@ -176,7 +176,7 @@ func TestEveryStandardVariable(t *testing.T) {
 	}
 	for _, row := range strings.Split(string(readme), "\n") {
 		if name, _, _ := strings.Cut(strings.TrimPrefix(row, "| `"), "`"); strings.HasPrefix(row, "| `OTEL_") && values[name] == "" && name != "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" {
-			t.Errorf("%s of the README is not tried", name)
+			t.Errorf("%s of agent/README.md is not tried", name)
 		}
 	}
 }
@@ -348,13 +348,13 @@ func TestWhatIsSentByOTLP(t *testing.T) {
 			t.Errorf("%s is %v, %v, want %v", name, v, ok, bracket)
 		}
 	}
-	readme, err := os.ReadFile("../../../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, in := range instruments {
 		if row := regexp.MustCompile("(?m)^\\| .*`" + in.name + "`.* \\| 1\\." + strconv.Itoa(in.since) + " \\|$"); !row.Match(readme) {
-			t.Errorf("the README has no row of %s from Go 1.%d on", in.name, in.since)
+			t.Errorf("agent/README.md has no row of %s from Go 1.%d on", in.name, in.since)
 		}
 		sent := e.Histograms[in.name].Count > 0
 		for name := range e.Values {
