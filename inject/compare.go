@@ -33,22 +33,17 @@ func compare(old, rebuilt string) error {
 	if err != nil {
 		return err
 	}
-	for name, f := range before {
+	for name, size := range before {
 		now, ok := after[name]
-		if d := now.size - f.size; !ok || f.known && now.known && d != 0 && (f.next == now.next || d <= -largestAlign || d >= largestAlign) {
-			return fmt.Errorf("function %s has %d bytes in place of %d", name, now.size, f.size)
+		if d := now - size; !ok || size != 0 && now != 0 && (d <= -largestAlign || d >= largestAlign) {
+			return fmt.Errorf("function %s has %d bytes in place of %d", name, now, size)
 		}
 	}
 	return nil
 }
 
-// A function of a program has a size with the padding before the next one.
-type function struct {
-	size  int64
-	next  string
-	known bool // it has this size in every program
-}
-
+// largestAlign bounds the padding after a function, which depends on the next one and on
+// where that lies.
 const largestAlign = 64
 
 // describe returns what a program's build information says, except what the agent adds to
@@ -74,16 +69,16 @@ func describe(info, without *debug.BuildInfo) string {
 	return text
 }
 
-// functions returns the functions of a program, also of one that is stripped. Two packages
-// may have one instance of a generic function, and two functions one name, such as a
-// wrapper's: the size of those is not known.
-func functions(name string) (map[string]function, error) {
+// functions returns the sizes of a program's functions, also of one that is stripped. Two
+// packages may have one instance of a generic function, and two functions one name, such
+// as a wrapper's: 0 stands for the size of those.
+func functions(name string) (map[string]int64, error) {
 	f, err := elf.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	functions := make(map[string]function)
+	sizes := make(map[string]int64)
 	for _, s := range f.Sections {
 		if !strings.HasSuffix(s.Name, ".gopclntab") {
 			continue
@@ -96,14 +91,13 @@ func functions(name string) (map[string]function, error) {
 		if err != nil {
 			return nil, err
 		}
-		for i, fn := range table.Funcs {
-			_, twice := functions[fn.Name]
-			f := function{size: int64(fn.End - fn.Entry), known: !twice && !strings.Contains(fn.Name, "[") && !strings.HasPrefix(fn.Name, "type:")}
-			if i+1 < len(table.Funcs) {
-				f.next = table.Funcs[i+1].Name
+		for _, fn := range table.Funcs {
+			_, twice := sizes[fn.Name]
+			sizes[fn.Name] = int64(fn.End - fn.Entry)
+			if twice || strings.Contains(fn.Name, "[") || strings.HasPrefix(fn.Name, "type:") {
+				sizes[fn.Name] = 0
 			}
-			functions[fn.Name] = f
 		}
 	}
-	return functions, nil
+	return sizes, nil
 }

@@ -13,7 +13,6 @@ func TestCompare(t *testing.T) {
 	for what, tt := range map[string]struct{ main, flag, want string }{
 		"the same":       {"func main() { println(version) }", "-ldflags=-w", ""},
 		"more functions": {"func main() { println(version); more(); more(); more(); more(); more(); more() }\n\nfunc more() { println(version, version) }", "-ldflags=-w", "function main.main has "},
-		"another main":   {"func main() {}", "-ldflags=-w", "function main.main has "},
 		"other flags":    {"func main() { println(version) }", "-tags=x", "its build information is"},
 	} {
 		r, program := goProgram(t, "", "-ldflags=-w")

@@ -6,15 +6,15 @@ set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/release.sh"
 
 # usage: rebuild::programs APP_DIR DIR...
-# Prints the names of the app's programs in directories: executables that were built from
-# the module in APP_DIR, or from any where the sources are gone.
+# Prints the names of the app's programs without the agent in directories: executables that
+# were built from the module in APP_DIR, or from any where the sources are gone.
 rebuild::programs() {
 	local module='' text='Go buildinf:'
 	[[ ! -f "$1/go.mod" ]] || module=$(sed -n 's/^module[[:space:]]\{1,\}"\{0,1\}\([^[:space:]"]*\).*/\1/p' "$1/go.mod")
 	[[ -z "${module}" ]] || text=$'mod\t'${module}$'\t'
 	shift
 	find -H "$@" \( -name .git -o -name node_modules \) -prune -o \
-		-type f -perm -u+x -exec grep -lF -- "${text}" {} + 2>/dev/null || true
+		-type f -perm -u+x -exec grep -qF -- "${text}" {} \; ! -exec grep -qF hmetrics.injection= {} \; -print 2>/dev/null || true
 }
 
 # usage: rebuild::warn_of PROGRAMS INJECT
