@@ -48,30 +48,44 @@ problem_of() {
 	done
 }
 
+# provide_hook LINKER [ARG...]: compile the hook for a link step. An earlier build, with
+# which this one shares the build cache, may have compiled the main package with it.
+provide_hook() {
+	dir=${config%/*} source=${0%/bin/*}/inject/step/hook shared=''
+	case "$packages" in *"packagefile hmetrics.injected/hook="*) return ;; esac
+	case "$* " in *" -shared "* | *" -buildmode=pie "* | *" -buildmode=c-"*) shared=-shared ;; esac
+	"${1%/*}/compile" -o "$dir/hmetrics.hook.a" -p hmetrics.injected/hook -trimpath "$source=>hmetrics.injected/hook" -pack $shared "$source/hook.go.txt" &&
+		printf '%s\n' "$packages" "packagefile hmetrics.injected/hook=$dir/hmetrics.hook.a" >"$config.hmetrics" && hooked=.hmetrics
+}
+
 # without_agent REASON TOOL [ARG...]: run a step that command step cannot run. The link
 # step says why, unless it fails for another reason. Neither is cached, under another
 # build ID than the go command gave (see uncached in inject/step/args.go), so that the
 # next build tries again.
 without_agent() {
-	reason=$1 given='' n=0 was='' program=${TOOLEXEC_IMPORTPATH%% *}
+	reason=$1 given='' n=0 was='' config='' hooked='' program=${TOOLEXEC_IMPORTPATH%% *}
 	shift
 	if [ "${1##*/}" = link ]; then
 		# Tests have no agent.
 		for arg; do
 			case $was:$arg in *:-importcfg=*) was=-importcfg arg=${arg#*=} ;; esac
-			case $was:$(cat "$arg" 2>/dev/null) in -importcfg:*"packagefile testing/internal/testdeps="*) pass "$@" ;; esac
+			[ "$was" != -importcfg ] || config=$arg
 			was=$arg
 		done
+		packages=$(cat "$config")
+		case $packages in *"packagefile testing/internal/testdeps="*) pass "$@" ;; esac
 		if [ -n "$rebuild" ]; then echo "$reason" >"$rebuild/reason" && exit 1; fi
 		if [ "$mode" = require ]; then echo "hmetrics: HMETRICS_INJECT is require, and the metrics agent cannot be linked into $program: $reason" >&2 && exit 1; fi
 	fi
+	[ -n "$old" ] || [ -z "$config" ] || provide_hook "$@"
 	for arg; do case $arg in -buildid | -buildid=*) given=$given+ ;; esac done
 	was=''
-	[ -n "$old" ] || [ "$given" != + ] || n=$#
+	[ -n "$old" ] || n=$#
 	while [ "$n" -gt 0 ]; do
-		case $was:$1 in
-		-buildid:*/*) set -- "$@" "uncached/${1#*/}" ;;
-		*:-buildid=*/*) set -- "$@" "-buildid=uncached/${1#*/}" ;;
+		case $given:$was:$1 in
+		+:-buildid:*/*) set -- "$@" "uncached/${1#*/}" ;;
+		+:*:-buildid=*/*) set -- "$@" "-buildid=uncached/${1#*/}" ;;
+		*:-importcfg:"$config") set -- "$@" "$config$hooked" ;;
 		*) set -- "$@" "$1" ;;
 		esac
 		was=$1
