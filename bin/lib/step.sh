@@ -49,13 +49,15 @@ problem_of() {
 }
 
 # provide_hook LINKER [ARG...]: compile the hook for a link step. An earlier build, with
-# which this one shares the build cache, may have compiled the main package with it.
+# which this one shares the build cache, may have compiled the main package with it. Its
+# fingerprint is that of compileHook in inject/step/hook.go: the file's name counts.
 provide_hook() {
-	dir=${config%/*} source=${0%/bin/*}/inject/step/hook shared=''
+	dir=${config%/*}/hmetrics.hook shared=''
 	case "$packages" in *"packagefile hmetrics.injected/hook="*) return ;; esac
 	case "$* " in *" -shared "* | *" -buildmode=pie "* | *" -buildmode=c-"*) shared=-shared ;; esac
-	"${1%/*}/compile" -o "$dir/hmetrics.hook.a" -p hmetrics.injected/hook -trimpath "$source=>hmetrics.injected/hook" -pack $shared "$source/hook.go.txt" &&
-		printf '%s\n' "$packages" "packagefile hmetrics.injected/hook=$dir/hmetrics.hook.a" >"$config.hmetrics" && hooked=.hmetrics
+	mkdir -p "$dir" && cat "${0%/bin/*}/inject/step/hook/hook.go.txt" >"$dir/hook.go" &&
+		"${1%/*}/compile" -o "$dir/hook.a" -p hmetrics.injected/hook -trimpath "$dir=>hmetrics.injected/hook" -pack $shared "$dir/hook.go" &&
+		printf '%s\n' "$packages" "packagefile hmetrics.injected/hook=$dir/hook.a" >"$config.hmetrics" && hooked=.hmetrics
 }
 
 # without_agent REASON TOOL [ARG...]: run a step that command step cannot run. The link
