@@ -13,8 +13,11 @@ go_command=$(parent)
 one='' # -p=1 asks for one compiler at a time
 case "$GOFLAGS $go_command" in *-p=1[[:space:]\"\']* | *" -p 1 "*) one=-p=1 ;; esac
 
-# is_built: whether step is there, runs, and is this stage's.
-is_built() { [ -f "$step" ] && [ -s "$step" ] && [ "$("$step" -id 2>/dev/null)" = "$id" ]; }
+# is_built: whether step is there with the sources that it reads, runs, and is this stage's.
+is_built() {
+	[ -f "$HMETRICS_STAGE/src/inject/step/hook/hook.go.txt" ] && [ -f "$step" ] && [ -s "$step" ] &&
+		[ "$("$step" -id 2>/dev/null)" = "$id" ]
+}
 
 # build TOOL: build step, by the toolchain that builds the app and under the same tool
 # IDs, so that what both need of the standard library is compiled once. A wrong guess
