@@ -520,7 +520,7 @@ func TestCompressedDocuments(t *testing.T) {
 	f.gzip = true
 	for i := 0; i < 3; i++ {
 		if i == 2 { // more than one block
-			f.resource = resource("tested", [][2]string{{"long", strings.Repeat("x", 3<<16)}})
+			f.resource = resource("tested", map[string]string{"long": strings.Repeat("x", 3<<16)})
 		}
 		document, err := f.document()
 		if err != nil {
