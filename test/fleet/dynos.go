@@ -43,7 +43,7 @@ func (f *fleet) simulate(ctx context.Context) {
 	var reports, failures atomic.Int64
 	log.Printf("starting %d dynos at once, which report every %v", f.dynos, f.interval)
 	for range f.dynos {
-		r, o := reporter.OTLP(reporter.FromEnvironment())
+		r, o := reporter.OTLP(reporter.FromEnvironment(), "")
 		o.Delivered = func() { reports.Add(1) }
 		o.Failed = func(err error) error {
 			if ctx.Err() == nil && failures.Add(1) == 1 {
