@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,5 +32,14 @@ func TestThresholdsAreAlerts(t *testing.T) {
 	}
 	if all := strings.Count(rules, "alert: "); alerts != all-1 { // GoGoroutineLeak needs hours, not a threshold
 		t.Errorf("%d panels have a threshold, and there are %d alerts", alerts, all)
+	}
+}
+
+func TestRunbookHasEachAlert(t *testing.T) {
+	rules, runbook := string(try.E1(os.ReadFile("../fleet/rules.yaml"))), string(try.E1(os.ReadFile("../fleet/README.md")))
+	for _, m := range regexp.MustCompile(`(?s)alert: (\w+).*?README.md#(\w+)\n`).FindAllStringSubmatch(rules, -1) {
+		if !strings.Contains(runbook, "\n### "+m[1]+"\n") || m[2] != strings.ToLower(m[1]) {
+			t.Errorf("alert %s links to #%s", m[1], m[2])
+		}
 	}
 }
