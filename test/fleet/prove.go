@@ -321,9 +321,9 @@ func number(n float64) string { return humanize.Commaf(math.Round(n*1e6) / 1e6) 
 func (f *fleet) conforms(live []*dyno) {
 	has := fmt.Sprint(f.ask(`{job="fleet"}`))
 	rows := strings.Join(regexp.MustCompile(`(?m)^\| .go\..*\| 1\.\d+ \|$`).FindAllString(f.readme, -1), "")
-	metrics := regexp.MustCompile(`\bgo\.[a-z.]+\b`).FindAllString(rows, -1)
-	for _, name := range metrics {
-		if !strings.Contains(has, strings.ReplaceAll(name, ".", "_")) {
+	metrics := regexp.MustCompile("`(go\\.[a-z.]+)`").FindAllStringSubmatch(rows, -1)
+	for _, m := range metrics {
+		if name := m[1]; !strings.Contains(has, strings.ReplaceAll(name, ".", "_")) {
 			try.E(fmt.Errorf("of the README, Prometheus lacks %s: it has %s", name, has))
 		}
 	}
