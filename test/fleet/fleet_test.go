@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -16,5 +18,14 @@ func TestShort(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Each alert fires for what misbehaves, and none for what does not.
+func TestRules(t *testing.T) {
+	cmd := exec.Command("go", "run", "-tags=remove_all_sd", "github.com/prometheus/prometheus/cmd/promtool@v0.316.0", "test", "rules", "rules_test.yaml")
+	cmd.Env = append(os.Environ(), "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -34,7 +34,7 @@ Usage, in test/fleet:
 It builds the Collector and Prometheus from their modules, which takes minutes the
 first time, and an app through this buildpack. The Collector has the README's
 configuration. It is killed, moved and throttled, and some of the processes are killed.
-Then a table compares each counter, and the README's PromQL is evaluated. What was built is kept
+Then a table compares each counter, and the dashboard's PromQL is evaluated. What was built is kept
 in %s.
 
 With -dynos it measures instead: so many agents in one process report to one
@@ -96,7 +96,7 @@ func (f *fleet) run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends all processes
 	config, address := filepath.Join(f.tmp, "prometheus.yml"), free()
-	try.E(os.WriteFile(config, nil, 0o666))
+	try.E(os.WriteFile(config, []byte("rule_files: ["+f.root+"/test/fleet/rules.yaml]\n"), 0o666))
 	f.prometheus = start(ctx, "Server is ready to receive web requests.", nil, filepath.Join(f.cache, "prometheus"), "--web.enable-otlp-receiver",
 		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(f.tmp, "tsdb"), "--web.listen-address="+address)
 	defer f.prometheus.end(syscall.SIGTERM)

@@ -316,32 +316,37 @@ func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 func number(n float64) string { return humanize.Commaf(math.Round(n*1e6) / 1e6) }
 
 // conforms fails if Prometheus lacks one of the README's metrics or has no answer to
-// one of its questions, or if somebody has warned of something but where that was
-// the purpose. The first of those that live leaks goroutines.
+// one of the dashboard's queries, or if somebody has warned of something but where that
+// was the purpose. The first of those that live leaks goroutines.
 func (f *fleet) conforms(live []*dyno) {
 	has := fmt.Sprint(f.ask(`{job="fleet"}`))
 	rows := strings.Join(regexp.MustCompile(`(?m)^\| .go\..*\| 1\.\d+ \|$`).FindAllString(f.readme, -1), "")
-	metrics := regexp.MustCompile(`\bgo\.[a-z.]+\b`).FindAllString(rows, -1)
-	for _, name := range metrics {
-		if !strings.Contains(has, strings.ReplaceAll(name, ".", "_")) {
+	metrics := regexp.MustCompile("`(go\\.[a-z.]+)`").FindAllStringSubmatch(rows, -1)
+	for _, m := range metrics {
+		if name := m[1]; !strings.Contains(has, strings.ReplaceAll(name, ".", "_")) {
 			try.E(fmt.Errorf("of the README, Prometheus lacks %s: it has %s", name, has))
 		}
 	}
-	questions := regexp.MustCompile("(?m)^\\| [^`|]+ \\| `(.+)` \\|$").FindAllStringSubmatch(f.readme, -1)
-	if len(metrics) == 0 || len(questions) == 0 {
-		try.E(errors.New("the README has lost its metrics or its questions"))
+	queries := f.queries()
+	if len(metrics) == 0 || len(queries) == 0 {
+		try.E(errors.New("the README has lost its metrics, or the dashboard its panels"))
 	}
-	for _, row := range questions {
-		promql := row[1]
+	for _, row := range regexp.MustCompile("(?m)^\\| [^`|]+ \\| `(.+)` \\|$").FindAllStringSubmatch(f.readme, -1) {
+		if !slices.Contains(queries, row[1]) {
+			try.E(fmt.Errorf("the README's %s is no query of the dashboard", row[1]))
+		}
+	}
+	for _, promql := range queries {
 		answer := f.ask(promql)
 		if len(answer) == 0 || slices.ContainsFunc(answer, func(s *model.Sample) bool { return math.IsNaN(float64(s.Value)) }) {
 			try.E(fmt.Errorf("%s answers %v", promql, answer))
 		}
 		most := slices.MaxFunc(answer, func(a, b *model.Sample) int { return cmp.Compare(a.Value, b.Value) })
-		if strings.Contains(promql, "goroutine") && dynoOf(most) != live[0].name {
+		if strings.HasPrefix(promql, "deriv") && dynoOf(most) != live[0].name {
 			try.E(fmt.Errorf("%s does not find %s, which leaks goroutines, but %v", promql, live[0].name, answer))
 		}
 	}
+	f.series()
 	quiet := []*process{f.prometheus, f.collectors[0], f.collectors[2]}
 	for _, d := range live {
 		quiet = append(quiet, d.process)
@@ -352,5 +357,29 @@ func (f *fleet) conforms(live []*dyno) {
 			try.E(fmt.Errorf("not all was taken without a warning:\n%s", strings.Join(w, "\n")))
 		}
 	}
-	log.Printf("nothing was taken with a warning, and the README's %d metrics and attributes and %d questions hold", len(metrics), len(questions))
+	log.Printf("nothing was taken with a warning, the README's %d metrics and attributes are there, and the dashboard's %d queries have answers", len(metrics), len(queries))
+}
+
+// queries returns the PromQL of the dashboard's panels.
+func (f *fleet) queries() (all []string) {
+	var dashboard struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	try.E(json.Unmarshal(try.E1(os.ReadFile(f.root+"/test/fleet/dashboard.json")), &dashboard))
+	for _, p := range dashboard.Panels {
+		for _, t := range p.Targets {
+			all = append(all, t.Expr)
+		}
+	}
+	return all
+}
+
+// series fails if a process has another number of series than the page on cost says.
+func (f *fleet) series() {
+	row := regexp.MustCompile(`(?m)^\| series in Prometheus \| (\d+) \|`).FindSubmatch(try.E1(os.ReadFile(f.root + "/test/fleet/README.md")))
+	for _, s := range f.ask(`count by (instance) ({job="fleet"})`) {
+		if len(row) == 0 || s.Value.String() != string(row[1]) {
+			try.E(fmt.Errorf("%s has %v series, and test/fleet/README.md says %s", s.Metric["instance"], s.Value, row))
+		}
+	}
 }
