@@ -48,6 +48,7 @@ func TestWhatAChangeInvalidates(t *testing.T) {
 		{"inject/rebuild.go", false, false},
 		{"inject/step/agent_test.go", false, false},
 		{"agent/report_test.go", false, false},
+		{"agent/README.md", false, false},
 		{"agent/internal/start/testdata/isolation/main.go", false, false},
 	} {
 		file := filepath.Join(buildpack, test.file)
