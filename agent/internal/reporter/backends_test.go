@@ -169,12 +169,12 @@ func tunnel(w http.ResponseWriter, address string) {
 		return
 	}
 	defer to.Close()
-	w.WriteHeader(http.StatusOK)
-	from, _, err := w.(http.Hijacker).Hijack()
+	from, sent, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
 	}
 	defer from.Close()
-	go io.Copy(to, from)
+	io.WriteString(from, "HTTP/1.1 200 OK\r\n\r\n") // not before: the server would read some of what comes then
+	go io.Copy(to, sent)
 	io.Copy(from, to)
 }
