@@ -23,7 +23,11 @@ func goProgram(t *testing.T, goflags string, flags ...string) (*rebuilder, *bina
 			t.Fatal(err)
 		}
 	}
-	command, err := exec.LookPath("go")
+	// go test sets either GOROOT or the PATH that goes with it.
+	command, err := exec.LookPath(filepath.Join(os.Getenv("GOROOT"), "bin", "go"))
+	if os.Getenv("GOROOT") == "" {
+		command, err = exec.LookPath("go")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
