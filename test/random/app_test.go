@@ -39,7 +39,7 @@ func makeApp(r *rand.Rand) *app {
 		"HMETRICS_INJECT":   pick(r, "", "auto", "auto", "require", "require", "off"),
 		"HMETRICS_PACKAGES": pick(r, "", "", "", "./cmd/...", module+"/...", "."),
 	}
-	flags := []string{"-trimpath", "-ldflags=-s", "'-ldflags=-w -X main.flavour=sour'", "-p=1", "-v", "-modcacherw", "-tags=other"}
+	flags := []string{"-trimpath", "-ldflags=-s", "'-ldflags=-w -X main.flavour=sour'", "-p=1", "-buildvcs=false", "-modcacherw", "-tags=other"}
 	if !a.last { // there they keep the agent out
 		flags = append(flags, "-gcflags=-N", "-cover")
 	}
