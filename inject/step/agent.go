@@ -25,8 +25,8 @@ const (
 	// packages: this is for what hangs, not for what is slow.
 	compileTimeout = 15 * time.Minute
 	lockTimeout    = 5 * time.Minute
-	// A listing that no build has used for so long goes when another one is written.
-	listingAge = 24 * time.Hour
+	// A listing or a hook that no build uses for so long is removed.
+	unusedAge = 24 * time.Hour
 )
 
 // prepare compiles the agent before a link step asks for it, while the parent go command
@@ -239,24 +239,33 @@ func readListing(name string) (importConfig, bool) {
 	if !listed.complete() || !strings.HasPrefix(string(data), checksum(data[bytes.IndexByte(data, '\n')+1:])) {
 		return importConfig{}, false
 	}
-	now := time.Now()
-	os.Chtimes(name, now, now)
+	touch(name)
 	return listed, true
 }
 
 // writeListing keeps a listing, and removes those that are no longer used. Without the
 // file, the next link takes longer, nothing else.
 func writeListing(name, listing string) {
-	dir := filepath.Dir(name)
-	os.Mkdir(dir, 0o777)
+	os.Mkdir(filepath.Dir(name), 0o777)
+	prune(filepath.Dir(name))
+	os.RemoveAll(name)
+	os.WriteFile(name, []byte(checksum([]byte(listing))+listing), 0o666)
+}
+
+// touch notes that a file of the stage is used.
+func touch(name string) {
+	now := time.Now()
+	os.Chtimes(name, now, now)
+}
+
+// prune removes what builds no longer use from a directory of the stage.
+func prune(dir string) {
 	old, _ := os.ReadDir(dir)
 	for _, file := range old {
-		if info, err := file.Info(); err == nil && time.Since(info.ModTime()) > listingAge {
+		if info, err := file.Info(); err == nil && time.Since(info.ModTime()) > unusedAge {
 			os.RemoveAll(filepath.Join(dir, file.Name()))
 		}
 	}
-	os.RemoveAll(name)
-	os.WriteFile(name, []byte(checksum([]byte(listing))+listing), 0o666)
 }
 
 // checksum returns a line by which a file that is cut off or damaged is known.

@@ -55,18 +55,29 @@ func (s step) agentHook(hook, start string) (archive string, err error) {
 		return "", err
 	}
 	agent := strings.NewReplacer("package hook\n", "package hook\n\nimport \""+shadedStart+"\"\n", noStart, agentStart).Replace(string(source))
-	return s.compileHook(agent, stub.shared(), "packagefile "+shadedStart+"="+start+"\n", stub)
+	return s.compileHook(agent, stub.shared(), start, stub)
 }
 
-// compileHook returns the archive of a hook. Its fingerprint is that of the object, if
-// there is one.
-func (s step) compileHook(source string, shared bool, config string, fingerprint object) (archive string, err error) {
-	key := sha256.Sum256([]byte(fmt.Sprint(s.compilerKey(), source, shared, config, gocmd.ArchiveVariables(os.Environ()))))
-	dir := s.stage.Path("hooks", fmt.Sprintf("%x", key[:12]))
+// compileHook returns the archive of a hook, which may import the one of package start.
+// Its fingerprint is that of the object, if there is one.
+func (s step) compileHook(source string, shared bool, start string, fingerprint object) (archive string, err error) {
+	key, config := "", ""
+	if start != "" {
+		if key, err = buildID(start); err != nil {
+			return "", err
+		}
+		config = "packagefile " + shadedStart + "=" + start + "\n"
+	}
+	sum := sha256.Sum256([]byte(fmt.Sprint(s.compilerKey(), source, shared, contentID(key), gocmd.ArchiveVariables(os.Environ()))))
+	dir := s.stage.Path("hooks", fmt.Sprintf("%x", sum[:12]))
 	defer s.lock()()
-	if archive = filepath.Join(dir, "hook.a"); exists(archive) {
+	archive = filepath.Join(dir, "hook.a")
+	if data, err := os.ReadFile(archive); err == nil && isWhole(dir, data) {
+		touch(dir)
 		return archive, nil
 	}
+	prune(filepath.Dir(dir))
+	os.RemoveAll(dir)
 	if os.MkdirAll(dir, 0o777) != nil { // a stage that cannot be written
 		dir = filepath.Dir(value(s.args, "-importcfg"))
 	}
@@ -98,5 +109,16 @@ func (s step) compileHook(source string, shared bool, config string, fingerprint
 	if err := os.WriteFile(archive+".new", data, 0o666); err != nil {
 		return "", err
 	}
+	if err := os.WriteFile(sumFile(dir), []byte(checksum(data)), 0o666); err != nil {
+		return "", err
+	}
 	return archive, os.Rename(archive+".new", archive)
 }
+
+// isWhole reports whether a hook is what was written into its directory.
+func isWhole(dir string, hook []byte) bool {
+	sum, err := os.ReadFile(sumFile(dir))
+	return err == nil && string(sum) == checksum(hook)
+}
+
+func sumFile(dir string) string { return filepath.Join(dir, "hook.sum") }
