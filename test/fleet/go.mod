@@ -11,7 +11,6 @@ require (
 	github.com/hmetrics/heroku-buildpack-go-metrics/test v0.0.0
 	github.com/prometheus/common v0.73.1
 	github.com/prometheus/procfs v0.23.0
-	golang.org/x/sync v0.24.0
 )
 
 require (
