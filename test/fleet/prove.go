@@ -130,7 +130,7 @@ func (f *fleet) start(ctx context.Context) (dynos []*dyno, stop func()) {
 	for n := range f.processes {
 		d := f.startDyno(ctx, n)
 		dynos = append(dynos, d)
-		workers.Go(func() { d.work(working, 700+100*n, n == f.processes-1) })
+		workers.Go(func() { d.work(working, f.interval/20, 700+100*(n%10), n == f.processes-1) })
 	}
 	return dynos, func() {
 		cancel()
@@ -198,9 +198,9 @@ func (d *dyno) read() {
 	try.E(json.Unmarshal(get(d.url+"/totals"), &d.totals))
 }
 
-// work gives the process work until ctx ends, or the process. Each request makes a page
-// of so many items.
-func (d *dyno) work(ctx context.Context, items int, leaks bool) {
+// work gives the process work until ctx ends, or the process: requests with a pause
+// between them, each for a page of so many items.
+func (d *dyno) work(ctx context.Context, between time.Duration, items int, leaks bool) {
 	var ended error
 	defer try.Handle(&ended)
 	for i := 1; ctx.Err() == nil; i++ {
@@ -208,7 +208,7 @@ func (d *dyno) work(ctx context.Context, items int, leaks bool) {
 		if leaks && i%10 == 0 {
 			get(d.url + "/leak")
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(between)
 	}
 }
 
