@@ -45,6 +45,7 @@ func main() {
 	f := &fleet{processes: 50, interval: 10 * time.Second}
 	fs := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	fs.DurationVar(&f.gone, "gone", 30*time.Second, "`time` for which there is no Collector")
+	fs.StringVar(&f.picture, "picture", "", "`file` for a PNG of what the dashboard shows")
 	fs.IntVar(&f.dynos, "dynos", 0, "simulate `so many` dynos instead, which report every minute")
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := machine.ParseFlags(fs, os.Args[1:], os.Stdout, fmt.Sprintf(help, machine.CacheDir("fleet")))
@@ -73,6 +74,8 @@ type fleet struct {
 	prometheus        *process
 	app               string          // its program
 	cumulative, delta *balancer       // before the Collectors
+	picture           string          // of the dashboard, or ""
+	began             time.Time       // when the processes were started
 	seen              map[string]bool // instances in Prometheus
 }
 

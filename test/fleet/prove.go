@@ -75,6 +75,7 @@ func (f *fleet) prove(ctx context.Context) {
 	killed := f.collect(ctx, f.cumulative)
 	tenth := (f.processes + 9) / 10
 	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
+	f.began = time.Now()
 	dynos, stop := f.start(ctx)
 	dead, live := dynos[:tenth], dynos[tenth:]
 	f.arrived(ctx, dynos)
@@ -120,6 +121,9 @@ func (f *fleet) prove(ctx context.Context) {
 	stop()
 	f.rest(ctx, restarted)
 	f.compare(append(dynos, restarted...))
+	if f.picture != "" {
+		f.draw(f.picture)
+	}
 	f.conforms(restarted, f.prometheus, adding, killed, collector)
 }
 
@@ -306,7 +310,8 @@ func (d *dyno) wrong() error {
 		if d.killed.IsZero() {
 			high = low
 		}
-		if v := d.had[c.promql]; !(low <= v && v <= high) {
+		const rounded = 1e-9 // by adding up deltas
+		if v := d.had[c.promql]; !(low-rounded <= v && v <= high+rounded) {
 			wrong = append(wrong, fmt.Errorf("%s: %s is %v in Prometheus, and from %v to %v in the process", d.name, c.promql, v, low, high))
 		}
 	}
@@ -399,11 +404,7 @@ func (f *fleet) conforms(live []*dyno, quiet ...*process) {
 
 // queries returns the PromQL of the dashboard's panels.
 func (f *fleet) queries() (all []string) {
-	var dashboard struct {
-		Panels []struct{ Targets []struct{ Expr string } }
-	}
-	try.E(json.Unmarshal(try.E1(os.ReadFile(f.root+"/test/fleet/dashboard.json")), &dashboard))
-	for _, p := range dashboard.Panels {
+	for _, p := range f.panels() {
 		for _, t := range p.Targets {
 			all = append(all, t.Expr)
 		}
