@@ -35,6 +35,7 @@ func (f *fleet) panels() []panel {
 // draw writes a picture of what the dashboard shows of the time since the start.
 func (f *fleet) draw(name string) {
 	const columns = 2
+	plot.DefaultFont.Variant = "Sans"
 	panels, end := f.panels(), time.Now()
 	rows := (len(panels) + columns - 1) / columns
 	image := vgimg.NewWith(vgimg.UseWH(columns*14*vg.Centimeter, vg.Length(rows)*6*vg.Centimeter), vgimg.UseDPI(110))
@@ -42,7 +43,7 @@ func (f *fleet) draw(name string) {
 	for i, p := range panels {
 		chart := plot.New()
 		chart.Title.Text, chart.Y.Min = p.Title, 0
-		chart.Title.TextStyle.Font.Variant, chart.Title.TextStyle.Font.Size = "Sans", 11
+		chart.Title.TextStyle.Font.Size = 11
 		chart.X.Tick.Marker = plot.TimeTicks{Format: "15:04"}
 		chart.Y.Tick.Marker = unit(p.FieldConfig.Defaults.Unit)
 		chart.Add(plotter.NewGrid())
@@ -80,6 +81,8 @@ func (u unit) Ticks(low, high float64) []plot.Tick {
 			ticks[i].Label = fmt.Sprintf("%.3g %%", 100*t.Value)
 		case "s":
 			ticks[i].Label = humanize.SIWithDigits(t.Value, 3, "s")
+		default:
+			ticks[i].Label = humanize.Ftoa(t.Value)
 		}
 	}
 	return ticks
