@@ -36,8 +36,10 @@ func (p *process) used() use {
 // first interval nothing is sent, which shows what there is without them; the last is
 // what is measured.
 func (f *fleet) simulate(ctx context.Context) {
-	f.collect(ctx)
-	os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+f.address.Load().(string))
+	b := newBalancer()
+	b.Close() // the dynos reach the Collector themselves
+	collector := f.collect(ctx, b)
+	os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+b.collector.Load().(string))
 	os.Setenv("OTEL_SERVICE_NAME", "dynos")
 	os.Setenv("OTEL_METRIC_EXPORT_INTERVAL", fmt.Sprint(f.interval.Milliseconds()))
 	var reports, failures atomic.Int64
@@ -63,7 +65,7 @@ func (f *fleet) simulate(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := time.Now()
-		m := moment{float64(reports.Swap(0)) / now.Sub(before).Seconds(), f.collectors[0].used(), f.prometheus.used()}
+		m := moment{float64(reports.Swap(0)) / now.Sub(before).Seconds(), collector.used(), f.prometheus.used()}
 		before = now
 		if moments = append(moments, m); len(moments)%20 == 0 {
 			log.Printf("%.0f reports a second; the Collector has %.0f MB, Prometheus %.0f MB", m.reports, m.collector.megabytes, m.prometheus.megabytes)

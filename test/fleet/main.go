@@ -8,14 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,10 +30,11 @@ Usage, in test/fleet:
 	GOWORK=off go run . [flags]
 
 It builds the Collector and Prometheus from their modules, which takes minutes the
-first time, and an app through this buildpack. The Collector has the README's
-configuration. It is killed, moved and throttled, and some of the processes are killed.
-Then a table compares each counter, and the dashboard's PromQL is evaluated. What was built is kept
-in %s.
+first time, and an app through this buildpack. The Collector has the configuration of
+agent/README.md. It is killed, moved and throttled, some of the processes are killed,
+and all are restarted. Every second one sends deltas, which another Collector adds up.
+Then a table compares each counter, and the dashboard's PromQL is evaluated. What was
+built is kept in %s.
 
 With -dynos it measures instead: so many agents in one process report to one
 Collector, each over a connection of its own.
@@ -45,6 +44,8 @@ Exit status: 0 if all is as it must be, 1 if not.`
 func main() {
 	f := &fleet{processes: 50, interval: 10 * time.Second}
 	fs := flag.NewFlagSet("fleet", flag.ContinueOnError)
+	fs.DurationVar(&f.gone, "gone", 30*time.Second, "`time` for which there is no Collector")
+	fs.StringVar(&f.picture, "picture", "", "`file` for a PNG of what the dashboard shows")
 	fs.IntVar(&f.dynos, "dynos", 0, "simulate `so many` dynos instead, which report every minute")
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := machine.ParseFlags(fs, os.Args[1:], os.Stdout, fmt.Sprintf(help, machine.CacheDir("fleet")))
@@ -65,13 +66,17 @@ func main() {
 type fleet struct {
 	processes, dynos int
 	interval         time.Duration // between the exports of a process
+	gone             time.Duration // for which there is no Collector
 
-	root, cache, tmp string // the checkout, what is kept between runs, and what is not
-	readme           string
-	address          atomic.Value // of the Collector that runs, another one each time that it is started
-	url              string       // of Prometheus
-	prometheus       *process
-	collectors       []*process // the last one runs
+	root, cache, tmp  string // the checkout, what is kept between runs, and what is not
+	readme            string // the agent's
+	url               string // of Prometheus
+	prometheus        *process
+	app               string          // its program
+	cumulative, delta *balancer       // before the Collectors
+	picture           string          // of the dashboard, or ""
+	began             time.Time       // when the processes were started
+	seen              map[string]bool // instances in Prometheus
 }
 
 func (f *fleet) run(ctx context.Context) (err error) {
@@ -95,12 +100,12 @@ func (f *fleet) run(ctx context.Context) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends all processes
-	config, address := filepath.Join(f.tmp, "prometheus.yml"), free()
+	config, address := filepath.Join(f.tmp, "prometheus.yml"), try.E1(free())
 	try.E(os.WriteFile(config, []byte("rule_files: ["+f.root+"/test/fleet/rules.yaml]\n"), 0o666))
 	f.prometheus = start(ctx, "Server is ready to receive web requests.", nil, filepath.Join(f.cache, "prometheus"), "--web.enable-otlp-receiver",
-		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(f.tmp, "tsdb"), "--web.listen-address="+address)
+		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(f.tmp, "tsdb"), "--query.lookback-delta=1h", "--web.listen-address="+address)
 	defer f.prometheus.end(syscall.SIGTERM)
-	f.url = "http://" + address
+	f.url, f.seen = "http://"+address, map[string]bool{}
 	if f.dynos > 0 {
 		f.simulate(ctx)
 	} else {
@@ -109,31 +114,24 @@ func (f *fleet) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// collect starts a Collector with the README's configuration, of which it sets where to
-// listen and where Prometheus is, and what else is to be set.
-func (f *fleet) collect(ctx context.Context, set ...string) {
+// collect starts a Collector behind a balancer with the documented configuration, in
+// which it sets where to listen and where Prometheus is, and what else is to be set.
+func (f *fleet) collect(ctx context.Context, b *balancer, set ...string) *process {
 	file := filepath.Join(f.tmp, "collector.yaml")
 	config := regexp.MustCompile("(?s)```yaml\n(receivers:.*?)```").FindStringSubmatch(f.readme)
 	if config == nil {
-		try.E(errors.New("the README shows no Collector's configuration"))
+		try.E(errors.New("agent/README.md shows no Collector's configuration"))
 	}
 	try.E(os.WriteFile(file, []byte(config[1]), 0o666))
 	argv := []string{filepath.Join(f.cache, "collector", "collector"), "--config=" + file}
-	address := free()
+	address := try.E1(free())
 	set = append(set, "receivers.otlp.protocols.http.endpoint="+address, "exporters.otlp_http.endpoint="+f.url+"/api/v1/otlp",
 		"service.telemetry.metrics.level=none") // or it would listen at a port that may be in use
 	for _, s := range set {
 		argv = append(argv, "--set="+s)
 	}
-	f.collectors = append(f.collectors, start(ctx, "Everything is ready.", nil, argv...))
-	f.address.Store(address)
-}
-
-// free returns an address that nobody listens on.
-func free() string {
-	l := try.E1(net.Listen("tcp", "127.0.0.1:0"))
-	defer l.Close()
-	return l.Addr().String()
+	b.collector.Store(address)
+	return start(ctx, "Everything is ready.", nil, argv...)
 }
 
 // ask evaluates PromQL, and fails if Prometheus has something to remark.

@@ -7,15 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"math"
-	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -25,7 +25,6 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 	"github.com/prometheus/common/model"
-	"golang.org/x/sync/errgroup"
 )
 
 // counters are what is compared: a counter in Prometheus, with the metric of package
@@ -50,7 +49,8 @@ const taken = "timestamp(go_memory_gc_cycles_total)"
 type dyno struct {
 	*process
 	name, url string
-	killed    time.Time // zero: it lives
+	instance  string    // of the process, in Prometheus; "" until it is there
+	killed    time.Time // zero: it was not killed at work
 
 	had    map[string]float64 // by Prometheus, by PromQL
 	totals struct {           // what it has read of itself lately, by the names of package runtime/metrics
@@ -63,42 +63,40 @@ type dyno struct {
 }
 
 // prove has processes report while things go wrong one after the other, and compares.
+// Every second one sends deltas, by way of a Collector that adds them up. It must not be
+// restarted, as it would forget the sums, so what goes wrong there does so before it.
 func (f *fleet) prove(ctx context.Context) {
 	log.Printf("building the app through the buildpack")
-	app := f.buildApp(ctx)
-	balancer := try.E1(net.Listen("tcp", "127.0.0.1:0"))
-	defer balancer.Close()
-	go f.balance(balancer)
-	f.collect(ctx)
-	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
-	working, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var workers errgroup.Group
-	var dynos []*dyno
+	f.app = f.buildApp(ctx)
+	f.cumulative, f.delta = newBalancer(), newBalancer()
+	defer f.cumulative.Close()
+	defer f.delta.Close()
+	adding := f.collect(ctx, f.delta, "processors.delta_to_cumulative.max_stale=1h", "service.pipelines.metrics.processors=[memory_limiter, delta_to_cumulative, batch]")
+	killed := f.collect(ctx, f.cumulative)
 	tenth := (f.processes + 9) / 10
-	for n := range f.processes {
-		d := f.startDyno(ctx, app, n+1, balancer.Addr().String())
-		dynos = append(dynos, d)
-		work := func() error { return d.work(working, 600+100*n, n == tenth) }
-		if n < tenth {
-			go work() // until it is killed
-		} else {
-			workers.Go(work)
-		}
-	}
+	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
+	f.began = time.Now()
+	dynos, stop := f.start(ctx)
 	dead, live := dynos[:tenth], dynos[tenth:]
 	f.arrived(ctx, dynos)
 
-	log.Printf("killing the Collector, for three intervals")
-	f.collectors[0].end(syscall.SIGKILL)
-	pause(ctx, 3*f.interval)
-	log.Printf("starting it at another address, with so little memory that it refuses all, for two intervals")
-	f.collect(ctx, "processors.memory_limiter.limit_mib=1")
-	live[0].until(ctx, "the endpoint answered 503")
+	log.Printf("killing the Collector, for %v", f.gone)
+	before := memory(live)
+	f.delta.fault.Store(gone)
+	killed.end(syscall.SIGKILL)
+	pause(ctx, f.gone)
+	log.Printf("of memory, the processes had %v before, and now have %v", before, memory(live))
+	log.Printf("starting it at another address, with so little memory that it refuses all, and throttling the other, for two intervals")
+	starved := f.collect(ctx, f.cumulative, "processors.memory_limiter.limit_mib=1")
+	f.delta.fault.Store(http.StatusTooManyRequests)
+	for i, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		f.sendsTo(live, i == 1)[0].until(ctx, fmt.Sprint("the endpoint answered ", status))
+	}
 	pause(ctx, 2*f.interval)
-	log.Printf("starting it as the README has it")
-	f.collectors[1].end(syscall.SIGTERM)
-	f.collect(ctx)
+	log.Printf("starting it as its documentation has it, and letting the other be")
+	starved.end(syscall.SIGTERM)
+	collector := f.collect(ctx, f.cumulative)
+	f.delta.fault.Store(0)
 	f.arrived(ctx, dynos)
 
 	log.Printf("killing %d processes", len(dead))
@@ -108,12 +106,59 @@ func (f *fleet) prove(ctx context.Context) {
 		d.end(syscall.SIGKILL)
 	}
 	f.arrived(ctx, live)
-	cancel()
-	try.E(workers.Wait())
-	f.rest(ctx, live)
 	f.fetch(dead)
-	f.compare(dynos)
-	f.conforms(live)
+	stop()
+	f.rest(ctx, live)
+
+	log.Printf("restarting all processes")
+	for _, d := range live {
+		d.end(syscall.SIGTERM)
+	}
+	began := time.Now()
+	restarted, stop := f.start(ctx)
+	log.Printf("it took %v", time.Since(began).Round(time.Second))
+	f.arrived(ctx, restarted)
+	stop()
+	f.rest(ctx, restarted)
+	f.compare(append(dynos, restarted...))
+	if f.picture != "" {
+		f.draw(f.picture)
+	}
+	f.conforms(restarted, f.prometheus, adding, killed, collector)
+}
+
+// start starts the processes and gives them work until stop is called.
+func (f *fleet) start(ctx context.Context) (dynos []*dyno, stop func()) {
+	working, cancel := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	for n := range f.processes {
+		d := f.startDyno(ctx, n)
+		dynos = append(dynos, d)
+		workers.Go(func() { d.work(working, f.interval/20, 700+100*(n%10), n == f.processes-1) })
+	}
+	return dynos, func() {
+		cancel()
+		workers.Wait()
+	}
+}
+
+// sendsTo returns those that send deltas, or those that send totals.
+func (f *fleet) sendsTo(dynos []*dyno, delta bool) (some []*dyno) {
+	for _, d := range dynos {
+		if slices.Contains(d.Env, temporality) == delta {
+			some = append(some, d)
+		}
+	}
+	return some
+}
+
+// memory returns the memory that the processes have, together.
+func memory(dynos []*dyno) string {
+	sum := 0.0
+	for _, d := range dynos {
+		sum += d.used().megabytes
+	}
+	return fmt.Sprintf("%.0f MB", sum)
 }
 
 // buildApp builds test/apps/totals as Heroku does, and returns its program.
@@ -133,31 +178,20 @@ func (f *fleet) buildApp(ctx context.Context) string {
 	return filepath.Join(b.App, "bin", "totals")
 }
 
-// balance hands on each connection to the Collector that runs then.
-func (f *fleet) balance(l net.Listener) {
-	for {
-		from, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer from.Close()
-			if to, err := net.Dial("tcp", f.address.Load().(string)); err == nil {
-				defer to.Close()
-				go io.Copy(to, from)
-				io.Copy(from, to)
-			}
-		}()
-	}
-}
+const temporality = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta"
 
-func (f *fleet) startDyno(ctx context.Context, app string, n int, address string) *dyno {
-	d := &dyno{name: fmt.Sprintf("web.%d", n)}
-	d.process = start(ctx, "totals listens on", []string{
-		"PORT=0", "DYNO=" + d.name, "GOMEMLIMIT=400MiB", "HMETRICS_VERBOSE=1",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + address, "OTEL_SERVICE_NAME=fleet",
+func (f *fleet) startDyno(ctx context.Context, n int) *dyno {
+	d := &dyno{name: fmt.Sprintf("web.%d", n+1)}
+	env := []string{
+		"PORT=0", "DYNO=" + d.name, "GOMEMLIMIT=400MiB", "HMETRICS_VERBOSE=1", "OTEL_SERVICE_NAME=fleet",
 		fmt.Sprintf("OTEL_METRIC_EXPORT_INTERVAL=%d", f.interval.Milliseconds()),
-	}, app)
+	}
+	if n%2 == 0 {
+		env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+f.cumulative.URL)
+	} else {
+		env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+f.delta.URL, temporality)
+	}
+	d.process = start(ctx, "totals listens on", env, f.app)
 	d.url = "http://" + regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(d.log)
 	return d
 }
@@ -168,17 +202,18 @@ func (d *dyno) read() {
 	try.E(json.Unmarshal(get(d.url+"/totals"), &d.totals))
 }
 
-// work gives the process work until ctx ends. Each request makes a page of so many items.
-func (d *dyno) work(ctx context.Context, items int, leaks bool) (err error) {
-	defer try.Handle(&err)
+// work gives the process work until ctx ends, or the process: requests with a pause
+// between them, each for a page of so many items.
+func (d *dyno) work(ctx context.Context, between time.Duration, items int, leaks bool) {
+	var ended error
+	defer try.Handle(&ended)
 	for i := 1; ctx.Err() == nil; i++ {
 		get(fmt.Sprintf("%s/?n=%d", d.url, items))
 		if leaks && i%10 == 0 {
 			get(d.url + "/leak")
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(between)
 	}
-	return nil
 }
 
 // fetch has Prometheus tell what it has of dynos.
@@ -188,7 +223,7 @@ func (f *fleet) fetch(dynos []*dyno) {
 	}
 	ask := func(promql string) {
 		for _, s := range f.ask(promql) {
-			if i := slices.IndexFunc(dynos, func(d *dyno) bool { return d.name == dynoOf(s) }); i >= 0 {
+			if i := slices.IndexFunc(dynos, func(d *dyno) bool { return f.isOf(d, string(s.Metric["instance"])) }); i >= 0 {
 				if _, twice := dynos[i].had[promql]; twice {
 					try.E(fmt.Errorf("%s has %s twice", dynos[i].name, promql))
 				}
@@ -202,10 +237,17 @@ func (f *fleet) fetch(dynos []*dyno) {
 	}
 }
 
-// dynoOf returns the name of the process that a sample is of: the random part of the
-// instance follows it.
-func dynoOf(s *model.Sample) string {
-	instance := string(s.Metric["instance"])
+// isOf reports whether an instance is the process of a dyno. One that was restarted is
+// another.
+func (f *fleet) isOf(d *dyno, instance string) bool {
+	if d.instance == "" && !f.seen[instance] && dynoOf(instance) == d.name {
+		d.instance, f.seen[instance] = instance, true
+	}
+	return d.instance == instance
+}
+
+// dynoOf returns the name of the dyno of an instance: a random part follows it.
+func dynoOf(instance string) string {
 	return instance[:max(0, strings.LastIndex(instance, "."))]
 }
 
@@ -268,7 +310,8 @@ func (d *dyno) wrong() error {
 		if d.killed.IsZero() {
 			high = low
 		}
-		if v := d.had[c.promql]; !(low <= v && v <= high) {
+		const rounded = 1e-9 // by adding up deltas
+		if v := d.had[c.promql]; !(low-rounded <= v && v <= high+rounded) {
 			wrong = append(wrong, fmt.Errorf("%s: %s is %v in Prometheus, and from %v to %v in the process", d.name, c.promql, v, low, high))
 		}
 	}
@@ -315,25 +358,25 @@ func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 // number returns a number with at most six decimals.
 func number(n float64) string { return humanize.Commaf(math.Round(n*1e6) / 1e6) }
 
-// conforms fails if Prometheus lacks one of the README's metrics or has no answer to
-// one of the dashboard's queries, or if somebody has warned of something but where that
-// was the purpose. The first of those that live leaks goroutines.
-func (f *fleet) conforms(live []*dyno) {
+// conforms fails if Prometheus lacks one of the documented metrics or has no answer to
+// one of the dashboard's queries, or if a process has warned of something that is not
+// meant to go wrong. The last one that lives leaks goroutines.
+func (f *fleet) conforms(live []*dyno, quiet ...*process) {
 	has := fmt.Sprint(f.ask(`{job="fleet"}`))
 	rows := strings.Join(regexp.MustCompile(`(?m)^\| .go\..*\| 1\.\d+ \|$`).FindAllString(f.readme, -1), "")
 	metrics := regexp.MustCompile("`(go\\.[a-z.]+)`").FindAllStringSubmatch(rows, -1)
 	for _, m := range metrics {
 		if name := m[1]; !strings.Contains(has, strings.ReplaceAll(name, ".", "_")) {
-			try.E(fmt.Errorf("of the README, Prometheus lacks %s: it has %s", name, has))
+			try.E(fmt.Errorf("of agent/README.md, Prometheus lacks %s: it has %s", name, has))
 		}
 	}
 	queries := f.queries()
 	if len(metrics) == 0 || len(queries) == 0 {
-		try.E(errors.New("the README has lost its metrics, or the dashboard its panels"))
+		try.E(errors.New("agent/README.md has lost its metrics, or the dashboard its panels"))
 	}
 	for _, row := range regexp.MustCompile("(?m)^\\| [^`|]+ \\| `(.+)` \\|$").FindAllStringSubmatch(f.readme, -1) {
 		if !slices.Contains(queries, row[1]) {
-			try.E(fmt.Errorf("the README's %s is no query of the dashboard", row[1]))
+			try.E(fmt.Errorf("%s in agent/README.md is no query of the dashboard", row[1]))
 		}
 	}
 	for _, promql := range queries {
@@ -342,12 +385,11 @@ func (f *fleet) conforms(live []*dyno) {
 			try.E(fmt.Errorf("%s answers %v", promql, answer))
 		}
 		most := slices.MaxFunc(answer, func(a, b *model.Sample) int { return cmp.Compare(a.Value, b.Value) })
-		if strings.HasPrefix(promql, "deriv") && dynoOf(most) != live[0].name {
-			try.E(fmt.Errorf("%s does not find %s, which leaks goroutines, but %v", promql, live[0].name, answer))
+		if leaks := live[len(live)-1]; strings.HasPrefix(promql, "deriv") && dynoOf(string(most.Metric["instance"])) != leaks.name {
+			try.E(fmt.Errorf("%s does not find %s, which leaks goroutines, but %v", promql, leaks.name, answer))
 		}
 	}
 	f.series()
-	quiet := []*process{f.prometheus, f.collectors[0], f.collectors[2]}
 	for _, d := range live {
 		quiet = append(quiet, d.process)
 	}
@@ -357,16 +399,12 @@ func (f *fleet) conforms(live []*dyno) {
 			try.E(fmt.Errorf("not all was taken without a warning:\n%s", strings.Join(w, "\n")))
 		}
 	}
-	log.Printf("nothing was taken with a warning, the README's %d metrics and attributes are there, and the dashboard's %d queries have answers", len(metrics), len(queries))
+	log.Printf("nothing was taken with a warning, agent/README.md's %d metrics and attributes are there, and the dashboard's %d queries have answers", len(metrics), len(queries))
 }
 
 // queries returns the PromQL of the dashboard's panels.
 func (f *fleet) queries() (all []string) {
-	var dashboard struct {
-		Panels []struct{ Targets []struct{ Expr string } }
-	}
-	try.E(json.Unmarshal(try.E1(os.ReadFile(f.root+"/test/fleet/dashboard.json")), &dashboard))
-	for _, p := range dashboard.Panels {
+	for _, p := range f.panels() {
 		for _, t := range p.Targets {
 			all = append(all, t.Expr)
 		}
