@@ -145,7 +145,7 @@ func (j *journal) table(brief ...string) (text string, met bool) {
 		text += line(full, []string{r.name, r.what, r.against + ": " + r.show(s.b), r.show(s.a), r.shown(s.mid), spread, beside,
 			fmt.Sprint(s.pairs), cpu, target})
 	}
-	head := line(full, []string{"row", "what is measured (" + machine + ")", "beside it", "with it", "compared", "lowest … highest", "Orchestrion",
+	head := line(full, []string{"row", "what is measured (" + machine + ")", "baseline", "with the buildpack", "ratio or difference", "lowest … highest", "Orchestrion",
 		"pairs", "CPU", "target"})
 	return head + strings.Repeat("|---", strings.Count(head, "|")-1) + "|\n" + text, met
 }
