@@ -22,16 +22,16 @@ programs that it builds:
 
 	inject go build -o bin/web ./cmd/web
 
-The exit status is the go command's. HMETRICS_INJECT and HMETRICS_PACKAGES are
-settings, as for the buildpack. If the agent cannot be linked, inject go says why
-and runs the go command without it; under HMETRICS_INJECT=require it ends with
-status 1 instead.
+HMETRICS_INJECT and HMETRICS_PACKAGES work as in the buildpack. If the agent cannot
+be linked, inject go says why and runs the go command without it. With
+HMETRICS_INJECT=require, it exits with status 1 instead. Otherwise, the exit status
+is the go command's.
 `
 
 const envUsage = `usage: inject env
 
-Prints shell commands that have each go command started later link the metrics
-agent, for tools that start it themselves:
+Prints shell commands that set up the environment: every go command started there
+links the metrics agent. Use it for tools that start the go command themselves:
 
 	eval "$(inject env)" && goreleaser build
 `
@@ -43,7 +43,7 @@ func goCommand(args []string) error {
 	}
 	for i, arg := range args {
 		if name, _, _, ok := gocmd.CutFlag(arg); i > 0 && ok && name == "toolexec" {
-			return usageError("inject go: -toolexec on the command line takes the place of the injector: set GOFLAGS=-toolexec=COMMAND instead, which runs beside it\n")
+			return usageError("inject go: -toolexec on the command line replaces the injector: set GOFLAGS=-toolexec=COMMAND instead, and both run\n")
 		}
 	}
 	command, err := exec.LookPath("go")

@@ -6,6 +6,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 
 	"github.com/dsnet/try"
@@ -44,6 +45,10 @@ var panels = []panel{
 }
 
 func main() {
+	if len(os.Args) > 1 {
+		fmt.Fprint(os.Stderr, "Print the Grafana dashboard in test/fleet. Usage, in test/dashboard:\n\n\tGOWORK=off go run . >../fleet/dashboard.json\n")
+		os.Exit(2)
+	}
 	os.Stdout.Write(try.E1(generate()))
 }
 

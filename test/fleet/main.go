@@ -1,4 +1,4 @@
-// Command fleet proves what the README says of a fleet. See its -h.
+// Command fleet tests what agent/README.md says of a fleet. See its -h.
 package main
 
 import (
@@ -24,28 +24,31 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-const help = `Send the metrics of a fleet through the OpenTelemetry Collector into Prometheus, and
-compare what arrived with what the processes have counted themselves.
+const help = `Send a fleet's metrics through the OpenTelemetry Collector into Prometheus, and
+compare what arrives with what the processes count themselves.
 
-Usage, in test/fleet:
-
-	GOWORK=off go run . [flags]
+Usage, in test/fleet: GOWORK=off go run . [flags]
 
 It builds the Collector and Prometheus from their modules, which takes minutes the
-first time, and an app through this buildpack. The Collector has the README's
-configuration. It is killed, moved and throttled, and some of the processes are killed.
-Then a table compares each counter, and the dashboard's PromQL is evaluated. What was built is kept
-in %s.
+first time, and an app through this buildpack. It keeps them in
+%s.
+The Collector has the configuration from agent/README.md. The command kills, moves and
+throttles it, and kills some of the processes. Then it compares each counter in a
+table, and evaluates the PromQL of the dashboard.
 
-With -dynos it measures instead: so many agents in one process report to one
-Collector, each over a connection of its own.
+With -dynos, it measures many agents in one process that export to one Collector, each
+over a connection of its own.
 
-Exit status: 0 if all is as it must be, 1 if not.`
+Example:
+
+	GOWORK=off go run . -dynos 10000
+
+Exit status: 0 if everything is as expected, 1 if not.`
 
 func main() {
 	f := &fleet{processes: 50, interval: 10 * time.Second}
 	fs := flag.NewFlagSet("fleet", flag.ContinueOnError)
-	fs.IntVar(&f.dynos, "dynos", 0, "simulate `so many` dynos instead, which report every minute")
+	fs.IntVar(&f.dynos, "dynos", 0, "simulate this `number` of dynos instead, which export every minute")
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := machine.ParseFlags(fs, os.Args[1:], os.Stdout, fmt.Sprintf(help, machine.CacheDir("fleet")))
 	if f.dynos > 0 {
@@ -61,17 +64,17 @@ func main() {
 	}
 }
 
-// A fleet is what reports, and what between it and Prometheus there is.
+// A fleet is the processes that report, and what lies between them and Prometheus.
 type fleet struct {
 	processes, dynos int
 	interval         time.Duration // between the exports of a process
 
 	root, cache, tmp string // the checkout, what is kept between runs, and what is not
 	readme           string
-	address          atomic.Value // of the Collector that runs, another one each time that it is started
+	address          atomic.Value // of the running Collector; it changes at each start
 	url              string       // of Prometheus
 	prometheus       *process
-	collectors       []*process // the last one runs
+	collectors       []*process // only the last one runs
 }
 
 func (f *fleet) run(ctx context.Context) (err error) {
@@ -109,13 +112,13 @@ func (f *fleet) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// collect starts a Collector with the README's configuration, of which it sets where to
-// listen and where Prometheus is, and what else is to be set.
+// collect starts a Collector with the configuration from agent/README.md. It sets the
+// addresses of the Collector and of Prometheus, and what else set names.
 func (f *fleet) collect(ctx context.Context, set ...string) {
 	file := filepath.Join(f.tmp, "collector.yaml")
 	config := regexp.MustCompile("(?s)```yaml\n(receivers:.*?)```").FindStringSubmatch(f.readme)
 	if config == nil {
-		try.E(errors.New("the README shows no Collector's configuration"))
+		try.E(errors.New("agent/README.md shows no configuration of the Collector"))
 	}
 	try.E(os.WriteFile(file, []byte(config[1]), 0o666))
 	argv := []string{filepath.Join(f.cache, "collector", "collector"), "--config=" + file}
@@ -136,7 +139,7 @@ func free() string {
 	return l.Addr().String()
 }
 
-// ask evaluates PromQL, and fails if Prometheus has something to remark.
+// ask evaluates PromQL. It fails if Prometheus answers with a warning or a remark.
 func (f *fleet) ask(promql string) model.Vector {
 	var answer struct {
 		Error           string

@@ -62,7 +62,7 @@ type dyno struct {
 	}
 }
 
-// prove has processes report while things go wrong one after the other, and compares.
+// prove makes things go wrong, one after the other, while processes report, and compares.
 func (f *fleet) prove(ctx context.Context) {
 	log.Printf("building the app through the buildpack")
 	app := f.buildApp(ctx)
@@ -70,7 +70,7 @@ func (f *fleet) prove(ctx context.Context) {
 	defer balancer.Close()
 	go f.balance(balancer)
 	f.collect(ctx)
-	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
+	log.Printf("starting %d processes under different loads, which export every %v", f.processes, f.interval)
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var workers errgroup.Group
@@ -92,11 +92,11 @@ func (f *fleet) prove(ctx context.Context) {
 	log.Printf("killing the Collector, for three intervals")
 	f.collectors[0].end(syscall.SIGKILL)
 	pause(ctx, 3*f.interval)
-	log.Printf("starting it at another address, with so little memory that it refuses all, for two intervals")
+	log.Printf("starting it at another address, with too little memory to accept anything, for two intervals")
 	f.collect(ctx, "processors.memory_limiter.limit_mib=1")
 	live[0].until(ctx, "the endpoint answered 503")
 	pause(ctx, 2*f.interval)
-	log.Printf("starting it as the README has it")
+	log.Printf("starting it with the configuration from agent/README.md")
 	f.collectors[1].end(syscall.SIGTERM)
 	f.collect(ctx)
 	f.arrived(ctx, dynos)
@@ -275,10 +275,10 @@ func (d *dyno) wrong() error {
 	return errors.Join(wrong...)
 }
 
-// compare prints a table of all counters, and fails if one is not as it must be.
+// compare prints a table of all counters, and fails if one is wrong.
 func (f *fleet) compare(dynos []*dyno) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "\n\tthat live: Prometheus\tthe processes\tkilled: Prometheus\tthe processes\t\n")
+	fmt.Fprint(w, "\n\tlive: Prometheus\tprocesses\tkilled: Prometheus\tprocesses\t\n")
 	for _, c := range counters {
 		var sums [4]float64
 		for _, d := range dynos {
@@ -301,7 +301,7 @@ func (f *fleet) compare(dynos []*dyno) {
 			behind = max(behind, seconds(d.killed)-d.had[taken])
 		}
 	}
-	fmt.Printf("\nWhat Prometheus has of a process that was killed is from at most %.1f s before that.\n\n", behind)
+	fmt.Printf("\nThe last export of each killed process was at most %.1f s old.\n\n", behind)
 	const underWay = time.Second // a report on a busy machine: what is not sent when a process is killed never is
 	if behind > (f.interval + underWay).Seconds() {
 		wrong = append(wrong, fmt.Errorf("that is more than an interval, %v", f.interval))
@@ -315,25 +315,25 @@ func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 // number returns a number with at most six decimals.
 func number(n float64) string { return humanize.Commaf(math.Round(n*1e6) / 1e6) }
 
-// conforms fails if Prometheus lacks one of the README's metrics or has no answer to
-// one of the dashboard's queries, or if somebody has warned of something but where that
-// was the purpose. The first of those that live leaks goroutines.
+// conforms fails if Prometheus lacks one of the metrics of agent/README.md, if it has no
+// answer to one of the dashboard's queries, or if a process logged a warning that the test
+// does not provoke. The first of the live processes leaks goroutines.
 func (f *fleet) conforms(live []*dyno) {
 	has := fmt.Sprint(f.ask(`{job="fleet"}`))
 	rows := strings.Join(regexp.MustCompile(`(?m)^\| .go\..*\| 1\.\d+ \|$`).FindAllString(f.readme, -1), "")
 	metrics := regexp.MustCompile("`(go\\.[a-z.]+)`").FindAllStringSubmatch(rows, -1)
 	for _, m := range metrics {
 		if name := m[1]; !strings.Contains(has, strings.ReplaceAll(name, ".", "_")) {
-			try.E(fmt.Errorf("of the README, Prometheus lacks %s: it has %s", name, has))
+			try.E(fmt.Errorf("Prometheus lacks %s of agent/README.md: it has %s", name, has))
 		}
 	}
 	queries := f.queries()
 	if len(metrics) == 0 || len(queries) == 0 {
-		try.E(errors.New("the README has lost its metrics, or the dashboard its panels"))
+		try.E(errors.New("agent/README.md has no metrics, or the dashboard no panels"))
 	}
 	for _, row := range regexp.MustCompile("(?m)^\\| [^`|]+ \\| `(.+)` \\|$").FindAllStringSubmatch(f.readme, -1) {
 		if !slices.Contains(queries, row[1]) {
-			try.E(fmt.Errorf("the README's %s is no query of the dashboard", row[1]))
+			try.E(fmt.Errorf("%s of agent/README.md is not a query of the dashboard", row[1]))
 		}
 	}
 	for _, promql := range queries {
@@ -343,7 +343,7 @@ func (f *fleet) conforms(live []*dyno) {
 		}
 		most := slices.MaxFunc(answer, func(a, b *model.Sample) int { return cmp.Compare(a.Value, b.Value) })
 		if strings.HasPrefix(promql, "deriv") && dynoOf(most) != live[0].name {
-			try.E(fmt.Errorf("%s does not find %s, which leaks goroutines, but %v", promql, live[0].name, answer))
+			try.E(fmt.Errorf("%s does not find %s, which leaks goroutines; it finds %v", promql, live[0].name, answer))
 		}
 	}
 	f.series()
@@ -354,10 +354,10 @@ func (f *fleet) conforms(live []*dyno) {
 	warning := regexp.MustCompile("(?m)^.*(level=(WARN|ERROR)|\t(warn|error)\t|rejected).*$") // by any of them, if something was not taken
 	for _, p := range quiet {
 		if w := warning.FindAllString(p.end(syscall.SIGKILL), -1); w != nil {
-			try.E(fmt.Errorf("not all was taken without a warning:\n%s", strings.Join(w, "\n")))
+			try.E(fmt.Errorf("unexpected warnings:\n%s", strings.Join(w, "\n")))
 		}
 	}
-	log.Printf("nothing was taken with a warning, the README's %d metrics and attributes are there, and the dashboard's %d queries have answers", len(metrics), len(queries))
+	log.Printf("there was no unexpected warning; Prometheus has the %d metrics and attributes of agent/README.md, and answers the %d queries of the dashboard", len(metrics), len(queries))
 }
 
 // queries returns the PromQL of the dashboard's panels.
@@ -374,7 +374,7 @@ func (f *fleet) queries() (all []string) {
 	return all
 }
 
-// series fails if a process has another number of series than the page on cost says.
+// series fails if a process has another number of series than test/fleet/README.md says.
 func (f *fleet) series() {
 	row := regexp.MustCompile(`(?m)^\| series in Prometheus \| (\d+) \|`).FindSubmatch(try.E1(os.ReadFile(f.root + "/test/fleet/README.md")))
 	for _, s := range f.ask(`count by (instance) ({job="fleet"})`) {

@@ -1,5 +1,5 @@
-// Package machine is what the commands under test need of this one: where the checkout
-// is, a directory that is kept between runs, and how this machine reaches modules.
+// Package machine holds what the commands below test share: where the checkout is, a
+// directory that is kept between runs, how this machine reaches modules, and their flags.
 package machine
 
 import (
@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"text/tabwriter"
 )
 
 // Checkout returns the root of the buildpack's checkout: of the one that this package was
@@ -139,15 +140,22 @@ func Environ(ctx context.Context, settings ...string) (environ, values []string,
 	return environ, values[:len(settings)], nil
 }
 
-// ParseFlags has fs parse args. If they ask for help, it writes help and the flags
-// to out and returns flag.ErrHelp. It prints no other error: that is the caller's.
+// ParseFlags parses args. If they ask for help, it writes help and a line for each flag
+// to out and returns flag.ErrHelp. It prints no other error: the caller does.
 func ParseFlags(fs *flag.FlagSet, args []string, out io.Writer, help string) error {
 	fs.SetOutput(io.Discard)
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(out, "%s\n\nFlags:\n", help)
-		fs.SetOutput(out)
-		fs.PrintDefaults()
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		defer w.Flush()
+		fs.VisitAll(func(f *flag.Flag) {
+			value, usage := flag.UnquoteUsage(f)
+			if !slices.Contains([]string{"", "0", "0s", "false"}, f.DefValue) {
+				usage += " (default " + f.DefValue + ")"
+			}
+			fmt.Fprintf(w, "  -%s %s\t%s\n", f.Name, value, usage)
+		})
 	}
 	return err
 }

@@ -81,12 +81,12 @@ func elapsed(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-var colour = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+var color = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
-// buildLog prints a line of the log of a build, with its colours on a terminal only.
+// buildLog prints a line of the build log, with its colors only on a terminal.
 func (s *session) buildLog(line []byte) {
-	if !s.colours {
-		line = colour.ReplaceAll(line, nil)
+	if !s.colors {
+		line = color.ReplaceAll(line, nil)
 	}
 	fmt.Fprintf(s.stderr, "%s\n", line)
 }

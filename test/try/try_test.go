@@ -103,7 +103,7 @@ var scenarios = map[string]func(*command){
 	"-config  ../A=b":    ends(2, `! try: invalid value "../A=b" for flag -config: want NAME=VALUE`),
 	"-page  127.0.0.1:x": ends(2, "! try: -page 127.0.0.1:x: .*"),
 	"-cache=":            ends(2, "! try: -cache names no directory\n! try: for help, type: .*"),
-	"-h":                 ends(0, "Examples:\n  -interval duration"),
+	"-h":                 ends(0, "Examples:\n  -interval duration .*"),
 }
 
 func ends(status int, want string) func(*command) {
