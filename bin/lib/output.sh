@@ -29,6 +29,6 @@ output::give_up() {
 # Whatever of this buildpack fails, the build goes on unless INJECT is require.
 output::end() {
 	[[ "$2" != 0 && "$1" != require ]] || exit "$2"
-	output::warning "This buildpack has failed with status $2, so the metrics agent may be missing. The build goes on."
+	output::warning "This buildpack failed with status $2, so the metrics agent may be missing. The build goes on."
 	exit 0
 }

@@ -23,7 +23,7 @@ rebuild::programs() {
 rebuild::warn_of() {
 	[[ -n "$1" ]] || return 0
 	output::warning "${1//$'\n'/, } is a program of the app that was there before this buildpack. If it"
-	output::warning "is not built again, it stays without the metrics agent: let this buildpack come before your Go"
+	output::warning "is not built again, it stays without the metrics agent: put this buildpack before your Go"
 	output::warning "buildpack, or delete the program from your repository."
 	[[ "$2" != require ]] || output::stop "$2"
 }
@@ -58,7 +58,7 @@ rebuild::injector() {
 
 # usage: rebuild::fail INJECT REASON
 rebuild::fail() {
-	output::warning "Rebuilding with the metrics agent has failed: ${2//$'\n'/; }"
+	output::warning "Rebuilding with the metrics agent failed: ${2//$'\n'/; }"
 	[[ "$1" != require ]] || return
-	output::line "The app stays as the Go buildpack has built it."
+	output::line "The app stays as the Go buildpack built it."
 }

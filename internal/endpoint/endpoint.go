@@ -321,7 +321,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	report.Process = name
 	s.announce(Attempt{Report: report})
-	aw := &answer{ResponseWriter: w, accept: func() { s.keep(report) }}
+	aw := &answer{ResponseWriter: w, accept: func() { s.store(report) }}
 	if fault.Serve != nil {
 		fault.Serve(aw, r)
 	}
@@ -389,15 +389,15 @@ func reason(err error) string {
 func (s *Server) announce(a Attempt) {
 	s.order.Lock()
 	defer s.order.Unlock()
-	s.tell(func(l listener) {
+	s.notify(func(l listener) {
 		if l.attempt != nil {
 			l.attempt(a)
 		}
 	})
 }
 
-// tell calls f with each listener. The caller holds order.
-func (s *Server) tell(f func(listener)) {
+// notify calls f with each listener. The caller holds order.
+func (s *Server) notify(f func(listener)) {
 	s.mu.Lock()
 	call := s.subscribed()
 	s.mu.Unlock()
@@ -406,7 +406,7 @@ func (s *Server) tell(f func(listener)) {
 	}
 }
 
-func (s *Server) keep(r Report) {
+func (s *Server) store(r Report) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()

@@ -169,7 +169,7 @@ func (s *Server) takeExport(e Export) {
 		x.accepted.add()
 		x.mu.Unlock()
 	}
-	s.tell(func(l listener) {
+	s.notify(func(l listener) {
 		if l.export != nil {
 			l.export(e)
 		}

@@ -15,7 +15,7 @@ import (
 func TestReadme(t *testing.T) {
 	j := try.E1(openJournal("readings.jsonl"))
 	defer j.file.Close()
-	keep(t, "cost.svg", j.plot())
+	checkFile(t, "cost.svg", j.plot())
 	for file, brief := range map[string][]string{"README.md": nil, "../../README.md": {"cold/web", "edit/web", "slug/web", "slug/otlp"}} {
 		table, _ := j.table(brief...)
 		head, _, _ := strings.Cut(table, "(")
@@ -24,12 +24,12 @@ func TestReadme(t *testing.T) {
 			t.Fatalf("%s has no table that begins with %q", file, head)
 		}
 		_, after, _ := strings.Cut(rest, "\n\n")
-		keep(t, file, strings.TrimRight(before+"\n"+table+"\n"+after, "\n")+"\n")
+		checkFile(t, file, strings.TrimRight(before+"\n"+table+"\n"+after, "\n")+"\n")
 	}
 }
 
-// keep compares what a file holds with what it should hold, or with -update makes it so.
-func keep(t *testing.T, name, want string) {
+// checkFile compares what a file holds with what it should hold, or with -update makes it so.
+func checkFile(t *testing.T, name, want string) {
 	t.Helper()
 	if *update {
 		try.E(os.WriteFile(name, []byte(want), 0o666))

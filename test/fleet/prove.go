@@ -28,9 +28,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// counters are what is compared: a counter in Prometheus, with the metric of package
-// runtime/metrics that the app reads of itself. Sums of histograms are estimates, and
-// not compared.
+// counters are compared: a counter in Prometheus with the metric of package
+// runtime/metrics that the app reads. Sums of histograms are estimates, so they are not
+// compared.
 var counters = []struct{ promql, source string }{
 	{"go_memory_gc_cycles_total", "/gc/cycles/total:gc-cycles"},
 	{"go_memory_gc_pause_duration_seconds_count", "/sched/pauses/total/gc:seconds"},
@@ -43,7 +43,7 @@ var counters = []struct{ promql, source string }{
 	{`go_cpu_time_seconds_total{go_cpu_state="idle"}`, "/cpu/classes/idle:cpu-seconds"},
 }
 
-// taken asks for the time at which what Prometheus has of a process was, in seconds.
+// taken asks for the time of the last export of each process, in seconds.
 const taken = "timestamp(go_memory_gc_cycles_total)"
 
 // A dyno is a process of the app.
@@ -202,15 +202,14 @@ func (f *fleet) fetch(dynos []*dyno) {
 	}
 }
 
-// dynoOf returns the name of the process that a sample is of: the random part of the
-// instance follows it.
+// dynoOf returns the name of a sample's process: the instance without its random part.
 func dynoOf(s *model.Sample) string {
 	instance := string(s.Metric["instance"])
 	return instance[:max(0, strings.LastIndex(instance, "."))]
 }
 
-// arrived waits until Prometheus has of each dyno what is later than now. The agent
-// retries, so that three intervals are enough, and what a busy machine needs.
+// arrived waits until Prometheus has a later export than now from each dyno. The agent
+// retries, so three intervals are enough, plus a margin for a busy machine.
 func (f *fleet) arrived(ctx context.Context, dynos []*dyno) {
 	for now := time.Now(); ; pause(ctx, f.interval/20) {
 		f.fetch(dynos)
@@ -219,16 +218,15 @@ func (f *fleet) arrived(ctx context.Context, dynos []*dyno) {
 			return
 		}
 		if time.Since(now) > 3*f.interval+30*time.Second {
-			try.E(fmt.Errorf("nothing has arrived of %s, which has printed\n%s", dynos[i].name, dynos[i].end(syscall.SIGKILL)))
+			try.E(fmt.Errorf("nothing arrived from %s, which printed\n%s", dynos[i].name, dynos[i].end(syscall.SIGKILL)))
 		}
 	}
 }
 
-// rest fetches what Prometheus has when the processes have no work any more. Even then
-// the agent's own work and the runtime's can be counted between what a process reads
-// of itself and what the agent reads within the tenth of a second after it, so that
-// some of them need another report to be found equal. A count that was lost stays
-// lost: no later report makes up for it.
+// rest fetches what Prometheus has once the processes are idle. Even then, the agent and
+// the runtime do some work in the tenth of a second between a reading of the process and
+// the agent's reading, so some processes need another report before they are equal. A
+// lost count stays lost: no later report makes up for it.
 func (f *fleet) rest(ctx context.Context, pending []*dyno) {
 	for round := 0; round < 15 && len(pending) > 0; round++ {
 		log.Printf("comparing %d processes, without work", len(pending))
@@ -240,9 +238,8 @@ func (f *fleet) rest(ctx context.Context, pending []*dyno) {
 	}
 }
 
-// around returns what the process has read of itself just before some time, in seconds,
-// and just after it. If nothing was read before that is no number, and if nothing was
-// after it that may have been any.
+// around returns the process's own readings just before and just after a time, in
+// seconds: NaN if there is none before, and infinity if there is none after.
 func (d *dyno) around(at float64, source string) (before, after float64) {
 	before, after = math.NaN(), math.Inf(1)
 	for _, r := range d.totals.Readings {
@@ -258,9 +255,9 @@ func (d *dyno) around(at float64, source string) (before, after float64) {
 	return before, after
 }
 
-// wrong returns what is wrong with what Prometheus has of a process: it must be what
-// that has read itself just before the time of the report, or, if it was killed at
-// work, at least that, and at most what it read just after that.
+// wrong returns what is wrong with the counters of a process in Prometheus. They must equal
+// the process's own reading just before the export. For a process that was killed at work,
+// they must lie between its readings just before and just after the export.
 func (d *dyno) wrong() error {
 	var wrong []error
 	for _, c := range counters {
@@ -269,7 +266,7 @@ func (d *dyno) wrong() error {
 			high = low
 		}
 		if v := d.had[c.promql]; !(low <= v && v <= high) {
-			wrong = append(wrong, fmt.Errorf("%s: %s is %v in Prometheus, and from %v to %v in the process", d.name, c.promql, v, low, high))
+			wrong = append(wrong, fmt.Errorf("%s: %s is %v in Prometheus, and between %v and %v in the process", d.name, c.promql, v, low, high))
 		}
 	}
 	return errors.Join(wrong...)
@@ -304,7 +301,7 @@ func (f *fleet) compare(dynos []*dyno) {
 	fmt.Printf("\nThe last export of each killed process was at most %.1f s old.\n\n", behind)
 	const underWay = time.Second // a report on a busy machine: what is not sent when a process is killed never is
 	if behind > (f.interval + underWay).Seconds() {
-		wrong = append(wrong, fmt.Errorf("that is more than an interval, %v", f.interval))
+		wrong = append(wrong, fmt.Errorf("the last export of a killed process was %.1f s old: the interval is %v", behind, f.interval))
 	}
 	try.E(errors.Join(wrong...))
 }
@@ -324,7 +321,7 @@ func (f *fleet) conforms(live []*dyno) {
 	metrics := regexp.MustCompile("`(go\\.[a-z.]+)`").FindAllStringSubmatch(rows, -1)
 	for _, m := range metrics {
 		if name := m[1]; !strings.Contains(has, strings.ReplaceAll(name, ".", "_")) {
-			try.E(fmt.Errorf("Prometheus lacks %s of agent/README.md: it has %s", name, has))
+			try.E(fmt.Errorf("agent/README.md has %s, which Prometheus lacks: it has %s", name, has))
 		}
 	}
 	queries := f.queries()

@@ -47,7 +47,7 @@ func TestRandomApps(t *testing.T) {
 	}
 	p := newPlace(t)
 	for i := range uint64(*count) {
-		t.Run(fmt.Sprintf("seed=%d,app=%d", *seed, i), func(t *testing.T) { p.try(t, makeApp(rand.New(rand.NewPCG(*seed, i)))) })
+		t.Run(fmt.Sprintf("seed=%d,app=%d", *seed, i), func(t *testing.T) { p.compare(t, makeApp(rand.New(rand.NewPCG(*seed, i)))) })
 	}
 }
 
@@ -156,8 +156,8 @@ func (r *result) read(t *testing.T, app string) {
 	}
 }
 
-// try builds an app without the buildpack and with it, and compares.
-func (p *place) try(t *testing.T, a *app) {
+// compare builds an app without the buildpack and with it, and compares.
+func (p *place) compare(t *testing.T, a *app) {
 	order := []string{p.buildpack, p.heroku}
 	if a.last {
 		slices.Reverse(order)

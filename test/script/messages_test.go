@@ -34,10 +34,10 @@ var messages = map[string]string{
 	"HMETRICS_PACKAGES: no program of the app matches ":  "settings.txtar",
 	"reading GOFLAGS=":                                   "../../inject/internal/gocmd/flags_test.go",
 	"no closing ":                                        "../../inject/internal/gocmd/flags_test.go",
-	"no go command is above the step":                    "../../inject/internal/gocmd/parent_test.go",
+	"no go command started this step":                    "../../inject/internal/gocmd/parent_test.go",
 	"reading the go command's flags":                     "../../inject/internal/gocmd/parent_test.go",
 	"reading the build ID of ":                           "",
-	"its object file is not of a known form":             "",
+	"its object file has an unknown form":                "",
 	"compiling the agent: ":                              "",
 	"compiling the hook: ":                               "",
 	"reading the hook: ":                                 "",
@@ -45,7 +45,7 @@ var messages = map[string]string{
 	"the injector panicked: ":                            "",
 	"its main package was compiled without the hook":     "",
 	"with the other -toolexec of this build":             "",
-	" has not ended within ":                             "",
+	" did not end within ":                               "",
 	"go %s: %w":                                          "",
 	"no go command at ":                                  "",
 	`buildpack.toml: no line version = "…"`:              "",
@@ -115,7 +115,7 @@ func goMessages(t *testing.T) (printed []string) {
 			if sum, ok := arg.(*ast.BinaryExpr); ok {
 				arg = sum.X
 			}
-			if literal, ok := arg.(*ast.BasicLit); ok && slices.Contains([]string{"Errorf", "New", "say", "Ineligible"}, name) {
+			if literal, ok := arg.(*ast.BasicLit); ok && slices.Contains([]string{"Errorf", "New", "printLine", "Ineligible"}, name) {
 				text, err := strconv.Unquote(literal.Value)
 				if err == nil {
 					printed = append(printed, text)

@@ -67,7 +67,7 @@ func (s *session) lock(ctx context.Context, cache string) io.Closer {
 			return try.E1(lock, err)
 		}
 		if !waiting {
-			s.say("waiting for another run that builds with %s", cache)
+			s.logf("waiting for another run that builds with %s", cache)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -81,20 +81,20 @@ func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, g
 			"(of a larger module, -config GO_INSTALL_PACKAGE_SPEC=./cmd/web builds one program)", err)})
 	}
 	if s.dotenv = try.E1(readDotenv(filepath.Join(s.app, ".env"))); len(s.dotenv) > 0 {
-		s.say("the app has %s from its .env before it starts, as with heroku local; those that main loads itself come too late for the agent", plural(len(s.dotenv), "variable"))
+		s.logf("the app has %s from its .env before it starts, as with heroku local; those that main loads itself come too late for the agent", plural(len(s.dotenv), "variable"))
 	}
 	s.built = filepath.Join(tmp, "app")
-	s.say("copying %s to %s", s.app, s.built)
+	s.logf("copying %s to %s", s.app, s.built)
 	try.E(s.copyApp())
 	// The build writes into these, and a link in the copy may lead out of it.
 	for _, name := range []string{"bin", ".heroku", ".profile.d"} {
 		if to, err := os.Readlink(filepath.Join(s.built, name)); err == nil && !filepath.IsLocal(to) {
-			try.E(fmt.Errorf("%s in the app is a link to %s, outside the app, which is not there on Heroku: make it a directory", name, to))
+			try.E(fmt.Errorf("%s in the app is a link to %s, outside the app, which does not exist on Heroku: make it a directory", name, to))
 		}
 	}
 	b = &herokugo.Build{App: s.built, Env: filepath.Join(tmp, "env"), Cache: try.E1(filepath.Abs(s.cache))}
 	b.Environ, goroot = s.buildEnviron(ctx, tmp)
-	s.say("CACHE_DIR is %s, kept for the next run", b.Cache)
+	s.logf("CACHE_DIR is %s, kept for the next run", b.Cache)
 	try.E(os.Mkdir(b.Env, 0o777))
 	for _, c := range s.config {
 		name, value, _ := strings.Cut(c, "=")
@@ -114,7 +114,7 @@ func (s *session) copyApp() error {
 		},
 		OnError: func(_, _ string, err error) error {
 			if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENXIO) { // another user's, or a socket
-				s.say("not copied: %v", err)
+				s.logf("not copied: %v", err)
 				return nil
 			}
 			return err

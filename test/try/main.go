@@ -158,7 +158,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	defer s.page.Close()
 	defer func() {
 		if err != nil && s.json {
-			s.tell(event{Event: "result", Text: err.Error(), Reported: new(bool)})
+			s.print(event{Event: "result", Text: err.Error(), Reported: new(bool)})
 		}
 	}()
 	if s.buildpack, err = machine.Checkout(); err != nil {

@@ -40,8 +40,8 @@ type event struct {
 	Reported *bool              `json:"reported,omitempty"`
 }
 
-// tell prints an event: with -json as a line of JSON, otherwise its text.
-func (s *session) tell(e event) {
+// print prints an event: with -json as a line of JSON, otherwise its text.
+func (s *session) print(e event) {
 	switch {
 	case s.json:
 		e.Time = time.Now()
@@ -52,15 +52,15 @@ func (s *session) tell(e event) {
 	case e.Event == "result":
 		fmt.Fprintln(s.stdout, "try:", e.Text)
 	case e.Text != "":
-		s.say("%s", e.Text)
+		s.logf("%s", e.Text)
 	}
 }
 
 func (s *session) warn(process, format string, args ...any) {
-	s.tell(event{Event: "warning", Process: process, Text: fmt.Sprintf("warning: "+format, args...)})
+	s.print(event{Event: "warning", Process: process, Text: fmt.Sprintf("warning: "+format, args...)})
 }
 
-func (s *session) say(format string, args ...any) {
+func (s *session) logf(format string, args ...any) {
 	fmt.Fprintf(s.stderr, "try: "+format+"\n", args...)
 }
 

@@ -150,7 +150,7 @@ func (s *session) launch(ctx context.Context, p *process) {
 	if p.noOTLP == "" {
 		text += ", by OTLP too"
 	}
-	s.tell(event{Event: "up", Process: p.name, Port: p.port, Text: text})
+	s.print(event{Event: "up", Process: p.name, Port: p.port, Text: text})
 
 	// "$@" are the app's arguments; the shell goes away for a simple command.
 	script := p.command
@@ -212,7 +212,7 @@ var variable = regexp.MustCompile(`\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b`)
 func (s *session) exit(ctx context.Context, p *process, how string, ran time.Duration) {
 	if ctx.Err() != nil {
 		if how == "signal: killed" {
-			s.tell(event{Event: "stopping", Process: p.name, Text: p.name + ".1 was killed: it had not ended after SIGTERM; on Heroku it has 30 s"})
+			s.print(event{Event: "stopping", Process: p.name, Text: p.name + ".1 was killed: it had not ended after SIGTERM; on Heroku it has 30 s"})
 		}
 		return
 	}
@@ -223,7 +223,7 @@ func (s *session) exit(ctx context.Context, p *process, how string, ran time.Dur
 	if !reported {
 		text += ", before its first report"
 	}
-	s.tell(event{Event: "exit", Process: p.name, Text: text})
+	s.print(event{Event: "exit", Process: p.name, Text: text})
 	if reported || how == "exit status 0" {
 		return
 	}

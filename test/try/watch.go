@@ -45,11 +45,11 @@ func (s *session) watch(ctx context.Context) (err error) {
 	for _, p := range s.processes {
 		s.launch(ctx, p)
 	}
-	s.tell(event{Event: "page", URL: served.URL(), Text: "look at " + served.URL()})
+	s.print(event{Event: "page", URL: served.URL(), Text: "look at " + served.URL()})
 	if s.open {
 		browser.Stdout = s.stderr
 		if err := browser.OpenURL(served.URL()); err != nil {
-			s.say("opening a browser: %v", err)
+			s.logf("opening a browser: %v", err)
 		}
 	}
 	ended := make(chan struct{})
@@ -60,7 +60,7 @@ func (s *session) watch(ctx context.Context) (err error) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		s.tell(event{Event: "stopping", Text: fmt.Sprintf("stopping the app: SIGTERM, and after %v SIGKILL", grace)})
+		s.print(event{Event: "stopping", Text: fmt.Sprintf("stopping the app: SIGTERM, and after %v SIGKILL", grace)})
 	}
 	ran := time.Since(s.start)
 	<-ended
@@ -69,7 +69,7 @@ func (s *session) watch(ctx context.Context) (err error) {
 	if !ok {
 		return errors.New(line)
 	}
-	s.tell(event{Event: "result", Text: line, Reported: &ok})
+	s.print(event{Event: "result", Text: line, Reported: &ok})
 	return nil
 }
 
@@ -88,12 +88,12 @@ func (s *session) attempt(a endpoint.Attempt) {
 	fault, body := s.faults.Now(), string(a.Body)
 	switch {
 	case !p.outage && fault.Serve != nil:
-		s.tellOutage(p, "began", "the endpoint has the fault "+fault.Name)
+		s.printOutage(p, "began", "the endpoint has the fault "+fault.Name)
 	case !p.outage && p.delivery.Down():
-		s.tellOutage(p, "began", "reports are not accepted")
+		s.printOutage(p, "began", "reports are not accepted")
 	case p.outage && p.last != body:
 		pending := p.delivery.Pending
-		s.tellOutage(p, "lasts", fmt.Sprintf("pending %s, %s", plural(int(pending.Collections), "collection"), endpoint.Duration(pending.PauseNS)))
+		s.printOutage(p, "lasts", fmt.Sprintf("pending %s, %s", plural(int(pending.Collections), "collection"), endpoint.Duration(pending.PauseNS)))
 	}
 	p.last = body
 }
@@ -113,17 +113,17 @@ func (s *session) report(r endpoint.Report) {
 		text = s.tableRow("time", "process", "heap", "stack", "objects", "goal", "GCs", "pause", "goroutines") + "\n" + text
 	}
 	s.rows++
-	s.tell(event{Event: "report", Process: p.name, Text: text, Report: r.Body, Counts: &p.delivery.Counts})
+	s.print(event{Event: "report", Process: p.name, Text: text, Report: r.Body, Counts: &p.delivery.Counts})
 	if p.outage {
-		s.tellOutage(p, "over", fmt.Sprintf("over after %s; %s and %s were delivered, %s",
+		s.printOutage(p, "over", fmt.Sprintf("over after %s; %s and %s were delivered, %s",
 			elapsed(r.Received.Sub(since)), plural(int(r.Collections), "collection"), endpoint.Duration(r.PauseNS), lost(p.delivery.Lost)))
 	}
 }
 
-// tellOutage tells of an outage of a process that it began, lasts or is over.
-func (s *session) tellOutage(p *process, state, text string) {
+// printOutage prints of an outage of a process that it began, lasts or is over.
+func (s *session) printOutage(p *process, state, text string) {
 	p.outage = state != "over"
-	s.tell(event{Event: "outage", Outage: state, Process: p.name, Counts: &p.delivery.Counts,
+	s.print(event{Event: "outage", Outage: state, Process: p.name, Counts: &p.delivery.Counts,
 		Text: s.tableRow(elapsed(time.Since(s.start)), p.name, "outage: "+text)})
 }
 
@@ -131,7 +131,7 @@ func (s *session) export(e endpoint.Export) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.named(e.Process).delivery.Export(e); e.Refused == "" {
-		s.tell(event{Event: "export", Process: e.Process, Export: e.Values})
+		s.print(event{Event: "export", Process: e.Process, Export: e.Values})
 	}
 }
 

@@ -99,12 +99,12 @@ func TestWhatWins(t *testing.T) {
 		before, after       int64
 		says                string
 	}{
-		{"", "1GiB", math.MaxInt64, 1 << 30, "memory limit of 1073741824 bytes: as HMETRICS_MEMORY_LIMIT has it"},
+		{"", "1GiB", math.MaxInt64, 1 << 30, "memory limit of 1073741824 bytes: set by HMETRICS_MEMORY_LIMIT"},
 		{"", " 1GiB ", math.MaxInt64, 1 << 30, "memory limit of 1073741824 bytes"},
-		{"off", "1GiB", math.MaxInt64, math.MaxInt64, "no memory limit by HMETRICS_MEMORY_LIMIT: GOMEMLIMIT is set"},
+		{"off", "1GiB", math.MaxInt64, math.MaxInt64, "HMETRICS_MEMORY_LIMIT sets no memory limit: GOMEMLIMIT is set"},
 		{"2GiB", "1GiB", 2 << 30, 2 << 30, "GOMEMLIMIT is set"},
 		{"", "1GiB", 3 << 30, 3 << 30, "the program has set one"},
-		{"", "1GB", math.MaxInt64, math.MaxInt64, "HMETRICS_MEMORY_LIMIT must be a part of the container's limit, such as 90%, or a size, such as 400MiB"},
+		{"", "1GB", math.MaxInt64, math.MaxInt64, "HMETRICS_MEMORY_LIMIT must be a percentage of the container's limit, such as 90%, or a size, such as 400MiB"},
 	} {
 		t.Setenv("GOMEMLIMIT", c.gomemlimit)
 		debug.SetMemoryLimit(c.before)

@@ -343,10 +343,10 @@ func (r *faultRun) report() (before, after int64) {
 	done := make(chan error, 1)
 	go func() {
 		done <- reporter.Run(ctx, Options{
-			Endpoint: func() string { return r.url },
-			Config:   r.config,
-			edges:    &edges{transport: transport, random: func() float64 { return phase }},
-			Failed:   r.failure,
+			Endpoint:     func() string { return r.url },
+			Config:       r.config,
+			dependencies: &dependencies{transport: transport, random: func() float64 { return phase }},
+			Failed:       r.failure,
 		})
 	}()
 	var err error

@@ -70,9 +70,9 @@ func reportAndMeasure(url string) {
 	before, goroutinesBefore := measure()
 	for i := 0; i < manyAgents; i++ {
 		go (&Reporter{format: &heroku{}}).Run(context.Background(), Options{
-			Endpoint: func() string { return url },
-			Config:   Config{Interval: 2 * time.Second, Timeout: 2 * time.Second},
-			edges:    &edges{newTransport(), func() float64 { return 0 }},
+			Endpoint:     func() string { return url },
+			Config:       Config{Interval: 2 * time.Second, Timeout: 2 * time.Second},
+			dependencies: &dependencies{newTransport(), func() float64 { return 0 }},
 		})
 	}
 	io.Copy(io.Discard, os.Stdin)

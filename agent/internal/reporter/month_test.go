@@ -97,10 +97,10 @@ func TestAMonth(t *testing.T) {
 		for d := 1; d <= days; d++ {
 			ctx, cancel := context.WithTimeout(t.Context(), day)
 			err := r.Run(ctx, Options{
-				Endpoint: func() string { return target },
-				Config:   standard,
-				Failed:   func(error) error { failures++; return nil },
-				edges:    &edges{transport: transport, random: draw.Float64},
+				Endpoint:     func() string { return target },
+				Config:       standard,
+				Failed:       func(error) error { failures++; return nil },
+				dependencies: &dependencies{transport: transport, random: draw.Float64},
 			})
 			cancel()
 			if err != nil {

@@ -552,7 +552,7 @@ func TestPartialSuccess(t *testing.T) {
 		"\x0a\x00":                        "",
 		"\x0a\x02\x08\x00":                "",
 		"\x0a\x02\x08\x05":                "the endpoint rejected 5 data points; its own log says why",
-		"\x0a\x04\x12\x02hi":              "warning: the endpoint took all data points, but not without a word; its own log says which",
+		"\x0a\x04\x12\x02hi":              "warning: the endpoint accepted all data points with a warning; its own log has it",
 		"\x0a\x08\x08\xac\x02\x12\x03two": "the endpoint rejected 300 data points; its own log says why",
 		"\x0a\x7f\x08\x05":                "", // cut off
 		"{\"partialSuccess\":{}}":         "",

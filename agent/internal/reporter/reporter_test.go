@@ -66,7 +66,7 @@ func (w *fakeWorld) options() Options {
 			return nil
 		},
 		Delivered: func() { w.note("delivered") },
-		edges: &edges{
+		dependencies: &dependencies{
 			random: func() float64 { return 0 },
 			transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				io.Copy(io.Discard, r.Body)

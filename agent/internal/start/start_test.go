@@ -384,9 +384,9 @@ func TestReadsNothingOnceBeforeAnIntervalIsOver(t *testing.T) {
 // Where it is off, it runs no goroutine, and so makes no connection.
 func TestOff(t *testing.T) {
 	t.Parallel()
-	limit := "[hmetrics] memory limit of 419430400 bytes: as HMETRICS_MEMORY_LIMIT has it\n"
+	limit := "[hmetrics] memory limit of 419430400 bytes: set by HMETRICS_MEMORY_LIMIT\n"
 	if strings.HasPrefix(runtime.Version(), "go1.18") {
-		limit = "[hmetrics] no memory limit by HMETRICS_MEMORY_LIMIT: that needs Linux and Go 1.19\n"
+		limit = "[hmetrics] HMETRICS_MEMORY_LIMIT sets no memory limit: that needs Linux and Go 1.19\n"
 	}
 	for _, c := range []struct{ name, exe, env, verbose string }{
 		{"without the flag", programs.with, "", ""},
