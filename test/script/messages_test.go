@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// messages are what the steps of a build print, by a part that tells them from others,
-// and the test that has it printed. Those without a test need a machine, or a Go, that
-// is broken in ways of its own.
+// messages maps a distinctive part of each message of a step to the test that expects it.
+// Messages without a test need a machine or a Go installation that is broken in some unusual
+// way.
 var messages = map[string]string{
 	" linked into ":                                      "agent_linked.txtar",
 	"the metrics agent is not linked into ":              "cache_dir_lost.txtar",
@@ -52,7 +52,7 @@ var messages = map[string]string{
 	"usage: step ":                                       "",
 }
 
-// Each message stands in the table, and is looked for by the test that is named there.
+// The table has each message, and the test that it names expects the message.
 func TestMessages(t *testing.T) {
 	printed := goMessages(t)
 	for _, file := range []string{"../../bin/lib/step.sh", "../../bin/lib/release.sh"} {
@@ -83,8 +83,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// goMessages returns what the packages of a step hand to the functions that make
-// messages.
+// goMessages returns what the packages of a step pass to functions that produce messages.
 func goMessages(t *testing.T) (printed []string) {
 	files, err := filepath.Glob("../../inject/step/*.go")
 	more, _ := filepath.Glob("../../inject/internal/*/*.go")

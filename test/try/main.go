@@ -53,7 +53,7 @@ line is wrong. go run turns 2 into 1; go build -o try ./test/try keeps it.`
 
 // A session is one run of this command: the build of an app, and its processes.
 type session struct {
-	// What the command line says.
+	// From the command line.
 	app      string // APP_DIR; empty: the app in test/apps/plain
 	args     []string
 	duration time.Duration // 0: no end
@@ -66,10 +66,10 @@ type session struct {
 
 	buildpack      string    // the root of the buildpack's checkout
 	environ        []string  // the user's environment
-	stdout, stderr io.Writer // for several goroutines, as a file is
+	stdout, stderr io.Writer // safe for concurrent use, as files are
 	colors         bool      // whether stderr may have them
 
-	// What a build makes.
+	// From the build.
 	built     string   // the app's directory, a copy
 	dotenv    []string // what the app's .env sets
 	processes []*process
@@ -80,7 +80,7 @@ type session struct {
 	width   int       // of the column of their names
 	running sync.WaitGroup
 
-	mu   sync.Mutex // guards what is known of the reports of each process, too
+	mu   sync.Mutex // also guards what is known of each process's reports
 	rows int        // of the table
 }
 
@@ -152,8 +152,8 @@ func (s *session) parse(args []string) (err error) {
 	return nil
 }
 
-// run builds the app and runs it until ctx is done, the app has exited or its
-// time is over. Its error is the line that says why this was no success.
+// run builds the app and runs it until ctx is done, the app exits or its time is over. Its
+// error is the line that says why the run failed.
 func (s *session) run(ctx context.Context) (err error) {
 	defer s.page.Close()
 	defer func() {

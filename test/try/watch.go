@@ -16,7 +16,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
-// watch runs the processes until all of them have ended, and shows what they report.
+// watch runs the processes until all of them end, and shows what they report.
 func (s *session) watch(ctx context.Context) (err error) {
 	if s.duration > 0 {
 		var cancel context.CancelFunc
@@ -73,13 +73,13 @@ func (s *session) watch(ctx context.Context) (err error) {
 	return nil
 }
 
-// named returns the process of that name. No other is given an address to report to.
+// named returns the process with that name. Only processes of this session have a URL.
 func (s *session) named(name string) *process {
 	return s.processes[slices.IndexFunc(s.processes, func(p *process) bool { return p.name == name })]
 }
 
-// attempt follows a request before its answer, and tells of an outage: once when it
-// begins, and then of each report that is not accepted.
+// attempt records a request before its answer. It prints when an outage begins, and then each
+// report that is not accepted.
 func (s *session) attempt(a endpoint.Attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,8 +98,7 @@ func (s *session) attempt(a endpoint.Attempt) {
 	p.last = body
 }
 
-// report shows an accepted report, under a header that comes again after 20 of them,
-// and tells that an outage is over.
+// report prints an accepted report, with a header every 20 reports, and the end of an outage.
 func (s *session) report(r endpoint.Report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +119,7 @@ func (s *session) report(r endpoint.Report) {
 	}
 }
 
-// printOutage prints of an outage of a process that it began, lasts or is over.
+// printOutage prints that an outage of a process began, lasts or is over.
 func (s *session) printOutage(p *process, state, text string) {
 	p.outage = state != "over"
 	s.print(event{Event: "outage", Outage: state, Process: p.name, Counts: &p.delivery.Counts,
@@ -142,7 +141,7 @@ func lost(c page.Counters) string {
 	return fmt.Sprintf("%s and %s are lost", plural(int(c.Collections), "collection"), endpoint.Duration(c.PauseNS))
 }
 
-// summary says in one line what was seen, and whether that is a success.
+// summary returns the result of the run in one line, and whether it is a success.
 func (s *session) summary(ran time.Duration) (line string, ok bool) {
 	var all page.Delivery
 	var counts []string
