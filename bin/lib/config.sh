@@ -25,7 +25,7 @@ config::inject() {
 }
 
 # usage: config::check ENV_DIR
-# Warns of settings that cannot be used.
+# Warns of invalid settings.
 config::check() {
 	local name value
 	for name in HMETRICS_INJECT HMETRICS_PACKAGES; do
@@ -41,7 +41,7 @@ config::check() {
 }
 
 # usage: config::promise PACKAGES
-# Says what HMETRICS_PACKAGES has the build try.
+# Prints what the build will try.
 config::promise() {
 	local packages=${1:0:200}
 	output::line "The Go buildpack after this one will try to link the metrics agent into ${packages:-every program of the app}."

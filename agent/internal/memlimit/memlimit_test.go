@@ -92,7 +92,7 @@ func TestSettings(t *testing.T) {
 }
 
 // What the user or the program has set stays, and a setting that is of no use sets nothing.
-func TestWhatWins(t *testing.T) {
+func TestPrecedence(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	for _, c := range []struct {
 		gomemlimit, setting string

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-func TestEndpointsThatWillNotDo(t *testing.T) {
+func TestInvalidEndpoints(t *testing.T) {
 	for _, s := range []string{
 		"secret", "/secret", "//host/secret", "host:80/secret", "ftp://host/secret", "https:///secret", "https:secret",
 		"https://:443/secret", "http://host:port/secret", "http://ho st/secret", "http://host/secret\n", "://host/secret", "http://[::1/secret", "http://host/%zz-secret",

@@ -67,7 +67,7 @@ func TestSamplingDoesNotAllocate(t *testing.T) {
 }
 
 // A Go release that drops a metric must not make the agent panic or lie.
-func TestAMetricThatIsGone(t *testing.T) {
+func TestAMetricThatGoDropped(t *testing.T) {
 	defer func(name string) { gauges[1].source = name }(gauges[1].source)
 	gauges[1].source = "/no/such:metric"
 	var s sampler

@@ -386,7 +386,7 @@ func release(t *testing.T) (minor int) {
 }
 
 // A limit that is none, and a collector that is off, have no number.
-func TestWhatIsUnlimitedIsAbsent(t *testing.T) {
+func TestUnsetLimitsAreLeftOut(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	f := testedFormat()
 	e := export(t, f)
@@ -398,7 +398,7 @@ func TestWhatIsUnlimitedIsAbsent(t *testing.T) {
 }
 
 // What has vanished from a Go release is absent, not 0, and so is what lacks a part.
-func TestAMetricThatIsGoneIsAbsent(t *testing.T) {
+func TestAMissingMetricIsLeftOut(t *testing.T) {
 	gone := "/no/such:metric"
 	f := newOTLPFormat([]instrument{
 		{"go.goroutine.count", "{goroutine}", "what", upDownCounter, 18, []point{{sources: []string{gone}}}},
@@ -580,7 +580,7 @@ func FuzzPartialSuccess(f *testing.F) {
 	})
 }
 
-func TestStatusesThatOTLPTriesAgain(t *testing.T) {
+func TestStatusesThatOTLPRetries(t *testing.T) {
 	for status := 200; status < 600; status++ {
 		want := status == 429 || status == 502 || status == 503 || status == 504
 		if got := new(otlpFormat).retry(status); got != want {

@@ -164,7 +164,7 @@ func TestRetryAfterIsObeyedWithinTheInterval(t *testing.T) {
 	})
 }
 
-func TestStatusesThatAreTriedAgain(t *testing.T) {
+func TestStatusesThatAreRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for code := 200; code < 600; code++ {
 			if code/100 == 3 {
@@ -251,7 +251,7 @@ func TestAContextThatIsCanceledAlready(t *testing.T) {
 
 // A body that trickles in holds up neither the next report nor the
 // acknowledgement.
-func TestASlowBodyIsLeftAfterASecond(t *testing.T) {
+func TestASlowBodyIsCutOffAfterASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
 		w.serve = func(r *http.Request) (*http.Response, error) {
@@ -372,7 +372,7 @@ func TestAPanicOfTheReporterIsAFailure(t *testing.T) {
 
 // A run that was canceled may be followed at once by another, which waits for
 // its last attempt and reports nothing again.
-func TestTakingOver(t *testing.T) {
+func TestRunAfterACanceledRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
 		var docs [][]byte
@@ -403,7 +403,7 @@ func TestTakingOver(t *testing.T) {
 	})
 }
 
-func TestTakingOverEndsWithItsContext(t *testing.T) {
+func TestRunAfterACanceledRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
 		w.serve = func(*http.Request) (*http.Response, error) { return answer(404) }

@@ -344,7 +344,7 @@ func denyGetrandom(exe string) error {
 }
 
 // A program has an interval's time to set what is read once per process.
-func TestReadsNothingOnceBeforeAnIntervalIsOver(t *testing.T) {
+func TestReadsNoProcessStateInTheFirstInterval(t *testing.T) {
 	t.Parallel()
 	https := httptest.NewTLSServer(nil)
 	https.Close()
@@ -529,7 +529,7 @@ func TestNoSecretOfOTLPIsLogged(t *testing.T) {
 	}
 }
 
-func TestOneOffDynosReportIfTold(t *testing.T) {
+func TestOneOffDynosReportIfSet(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	p := run(t, programs.with, "HEROKU_METRICS_URL="+s.URL("run.1"), "HMETRICS_INTERVAL=1s", "DYNO=run.1", "HMETRICS_ONE_OFF=1")
@@ -539,7 +539,7 @@ func TestOneOffDynosReportIfTold(t *testing.T) {
 
 // Proxies are those of the environment. The endpoint's name resolves nowhere:
 // only through the proxy can a report arrive.
-func TestHonoursTheProxyOfTheEnvironment(t *testing.T) {
+func TestUsesTheProxyOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	url := s.URL("web.1")
@@ -593,7 +593,7 @@ func TestALastingFailureIsLoggedOnce(t *testing.T) {
 	p.end()
 }
 
-func TestLogsThatTheURLWillNotDo(t *testing.T) {
+func TestLogsAnInvalidURL(t *testing.T) {
 	t.Parallel()
 	p := run(t, programs.with, "HEROKU_METRICS_URL=secret", "HMETRICS_VERBOSE=1", "HMETRICS_INTERVAL=1s")
 	if got := p.line(); !strings.HasPrefix(got, "[hmetrics] error: ") || !strings.Contains(got, "HEROKU_METRICS_URL") || strings.Contains(got, "secret") {
