@@ -91,7 +91,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// What the user or the program has set stays, and a setting that is of no use sets nothing.
+// A limit that the user or the program set stays, and an invalid setting sets none.
 func TestPrecedence(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	for _, c := range []struct {
@@ -115,14 +115,14 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// A churned is how a program fared that keeps memory and makes garbage.
+// A churned is the result of a program that keeps memory and makes garbage.
 type churned struct {
 	PeakMiB float64 // of the memory that GOMEMLIMIT is about
 	GC      float64 // part of the CPU time that was not idle
 	Limit   int64
 }
 
-// churn keeps size MiB, replaces them for some seconds, and prints how it fared.
+// churn keeps size MiB, replaces them for some seconds, and prints the result.
 func churn(size string) {
 	var n int
 	fmt.Sscan(size, &n)
@@ -148,8 +148,8 @@ func churn(size string) {
 	json.NewEncoder(os.Stdout).Encode(result)
 }
 
-// In a real control group of 128 MiB, a program that keeps 75 MiB outgrows it, and with
-// the setting it does not.
+// In a real control group of 128 MiB, a program that keeps 75 MiB outgrows the limit without
+// the setting, and does not with it.
 func TestARealControlGroup(t *testing.T) {
 	group, err := os.MkdirTemp("/sys/fs/cgroup/memory", "hmetrics-")
 	if err != nil {

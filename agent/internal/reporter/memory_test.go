@@ -14,8 +14,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// Stacks come in spans of 32 KiB, so that only the average over many agents
-// says what one holds.
+// Stacks come in spans of 32 KiB, so the test takes the average of many agents.
 const manyAgents = 20
 
 // Between reports an agent holds less than 40 KiB of heap and stacks, and no
