@@ -13,7 +13,7 @@ heroku_go::came_before() {
 }
 
 # usage: heroku_go::root CACHE_DIR
-# Prints the GOROOT of such a buildpack, or fails.
+# Prints the GOROOT of heroku/go or a fork, or fails.
 heroku_go::root() {
 	local root
 	for root in "$1"/.heroku/go/*/go "$1"/.scalingo/go/*/go "$1"/go*/go; do

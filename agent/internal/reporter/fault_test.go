@@ -54,7 +54,7 @@ type faultCase struct {
 	pause    time.Duration // the least between the first two of them
 	only5xx  bool          // by OTLP such an answer is no reason for another attempt
 	otlp     bool          // for OTLP only
-	totals   bool          // by OTLP no deltas, of which each of two servers would see a part
+	totals   bool          // by OTLP no deltas: each of two servers would get only a part of them
 }
 
 // world is what a faultCase's setup may change.
