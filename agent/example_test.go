@@ -12,14 +12,14 @@ import (
 	hmetrics "github.com/hmetrics/heroku-buildpack-go-metrics/agent"
 )
 
-// A program that cares neither about errors nor about the end.
+// A program that ignores errors and never stops reporting.
 func ExampleReport_basic() {
 	go hmetrics.Report(context.Background(), hmetrics.DefaultEndpoint, nil)
 
 	// Output:
 }
 
-// A program that logs what goes wrong.
+// A program that logs errors.
 func ExampleReport_logging() {
 	err := hmetrics.Report(context.Background(), "", func(err error) error {
 		log.Println("reporting metrics:", err)
@@ -31,8 +31,8 @@ func ExampleReport_logging() {
 	// reporting Go metrics: HEROKU_METRICS_URL is not set: enable it with heroku labs:enable runtime-heroku-metrics
 }
 
-// A program that tries again after errors that are not fatal, gives up on the
-// others, and delivers what is pending before it exits.
+// A program that tries again after errors that are not fatal, gives up after fatal ones,
+// and delivers what is pending before it exits.
 func ExampleReport_advanced() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

@@ -19,9 +19,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// Every sentence of the documentation of github.com/heroku/x/hmetrics has a
-// test here that is named after it. They run against a real endpoint at the
-// shortest interval that can be set.
+// Every sentence of the documentation of github.com/heroku/x/hmetrics has a test here that
+// is named after it. The tests use a real endpoint and the shortest interval.
 
 func TestMain(m *testing.M) {
 	if os.Getenv("PRINT_DEFAULT_ENDPOINT") != "" {
@@ -53,8 +52,8 @@ func serve(t *testing.T, fault func(endpoint.Request) endpoint.Fault) *endpoint.
 
 func refuseAll(endpoint.Request) endpoint.Fault { return endpoint.Status(404) }
 
-// start calls Report and returns how to cancel it and what it returns. The
-// test ends only after Report has returned.
+// start calls Report and returns a function that cancels it, and its result. The test ends
+// only after Report returns.
 func start(t *testing.T, url string, ef hmetrics.ErrHandler) (cancel func(), result <-chan error) {
 	ctx, cancelCtx := context.WithCancel(context.Background())
 	c, done := make(chan error, 1), make(chan struct{})
@@ -86,7 +85,7 @@ func receive(t *testing.T, c <-chan error) error {
 	case err := <-c:
 		return err
 	case <-time.After(30 * time.Second):
-		t.Fatal("nothing came in 30s")
+		t.Fatal("nothing arrived in 30s")
 		return nil
 	}
 }
@@ -107,7 +106,7 @@ func TestReportGoMetricsToTheEndpointUntilTheContextIsCanceled(t *testing.T) {
 	if err := receive(t, result); err != nil {
 		t.Errorf("Report returned %v", err)
 	}
-	wait(t, s, 3) // what was pending
+	wait(t, s, 3) // with what was pending
 }
 
 func TestOnlyOneCallToTheErrHandlerWillHappenAtATime(t *testing.T) {
@@ -149,7 +148,7 @@ func TestProcessingOfMetricsContinuesIfTheErrHandlerReturnsNil(t *testing.T) {
 	start(t, s.URL("web.1"), func(err error) error { errs <- err; return nil })
 	err := receive(t, errs)
 	if !strings.Contains(err.Error(), "404 Not Found") {
-		t.Errorf("the handler heard %v", err)
+		t.Errorf("the handler got %v", err)
 	}
 	wait(t, s, 1)
 }
@@ -233,10 +232,9 @@ func TestReportCanBeCalledAgainAfterTheContextIsCanceled(t *testing.T) {
 	}
 }
 
-// This is to ensure that metrics aren't duplicated.
 func TestMetricsAreNotDuplicatedByStartingAgain(t *testing.T) {
 	for i := 0; i < 100; i++ {
-		runtime.GC() // enough to be told from what happens meanwhile
+		runtime.GC() // more often than the runtime itself in this test
 	}
 	s := serve(t, nil)
 	report := func(process string) (collections float64) {
@@ -269,7 +267,7 @@ func TestHerokuMetricsURLUnset(t *testing.T) {
 	}
 }
 
-func TestAnEndpointThatIsNoURL(t *testing.T) {
+func TestAnEndpointThatIsNotAURL(t *testing.T) {
 	for _, url := range []string{"secret", "ftp://host/secret", "http:///secret", "http://host:port/secret"} {
 		err := hmetrics.Report(context.Background(), url, nil)
 		fatal, ok := err.(interface{ Fatal() bool })
@@ -339,8 +337,8 @@ func TestABadSettingIsNamedWhenVerbose(t *testing.T) {
 	}
 }
 
-// The advanced example of heroku/x calls Report in a loop and asserts Fatal on
-// what it returns itself.
+// The advanced example of heroku/x calls Report in a loop and asserts Fatal on the error
+// itself, not on one that it wraps.
 func TestErrorsAreAssertedDirectly(t *testing.T) {
 	type fataler interface{ Fatal() bool }
 	for _, err := range []error{hmetrics.AlreadyStarted{}, hmetrics.HerokuMetricsURLUnset{}} {

@@ -11,10 +11,10 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/stage"
 )
 
-// layerCache makes a build cache that consists of links to the directories of the Go
-// buildpack's. In it one entry can be hidden, so that the go command compiles a main
-// package again, by a step that has the hook: under the tools' own IDs it would take the
-// package from its cache. What it compiles so is kept in no other cache.
+// layerCache creates a build cache of links to the directories of the Go buildpack's cache.
+// There, hideMain can hide one entry, so that the go command compiles a main package again,
+// with the hook: under the tools' own IDs it would take the package from its cache. No other
+// cache keeps the result.
 func (r *rebuilder) layerCache() error {
 	real, err := r.goRun(r.app, []string{"GOFLAGS="}, "env", "GOCACHE")
 	if err != nil {
@@ -43,8 +43,7 @@ func (r *rebuilder) layerCache() error {
 	return linkAll(real, dir, "")
 }
 
-// linkAll makes links in a directory to what is in another one, except to what begins
-// with a prefix.
+// linkAll links the entries of one directory into another, except those with a prefix.
 func linkAll(from, to, except string) error {
 	entries, err := os.ReadDir(from)
 	if err != nil {
@@ -61,8 +60,8 @@ func linkAll(from, to, except string) error {
 	return nil
 }
 
-// hideMain hides the entry of a program's main package in a cache of layerCache. It is
-// named after the action ID, which the first part of a build ID begins
+// hideMain hides the entry of a program's main package in the cache of layerCache. The
+// entry's name begins with the first part of the build ID, which abbreviates the action ID
 // (HashToString in cmd/internal/buildid).
 func (r *rebuilder) hideMain(c buildCommand) error {
 	buildID, err := r.goRun(c.dir, c.environ(), append(append([]string{"list", "-export", "-f", "{{if eq .Name \"main\"}}{{.BuildID}}{{end}}"}, c.flags...), c.packages...)...)

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// compare returns in what a rebuilt program differs from the old one beside the agent, or
-// nil: all that the old one's build information says must stand in the new one's, and
-// nothing of ours; every function of the old one must be in the new one, as large. The
-// linker may keep more of a package's functions than it did.
+// compare returns an error if a rebuilt program differs from the old one by more than the
+// agent. The new build information must have everything that the old one has. The new program
+// must have every function of the old one, in the same size. The linker may keep more of a
+// package's functions than before.
 func compare(old, rebuilt string) error {
 	was, err := buildinfo.ReadFile(old)
 	if err != nil {
@@ -42,12 +42,12 @@ func compare(old, rebuilt string) error {
 	return nil
 }
 
-// largestAlign bounds the padding after a function, which depends on the next one and on
-// where that lies.
+// largestAlign limits the padding after a function, which depends on the next function and
+// its position.
 const largestAlign = 64
 
-// describe returns what a program's build information says, except what the agent adds to
-// that of another program.
+// describe returns a program's build information, except what the agent adds to that of the
+// program without it.
 func describe(info, without *debug.BuildInfo) string {
 	known := make(map[string]bool)
 	if without != nil {
@@ -69,9 +69,9 @@ func describe(info, without *debug.BuildInfo) string {
 	return text
 }
 
-// functions returns the sizes of a program's functions, also of one that is stripped. Two
-// packages may have one instance of a generic function, and two functions one name, such
-// as a wrapper's: 0 stands for the size of those.
+// functions returns the sizes of a program's functions, even if it is stripped. Two packages
+// may share an instance of a generic function, and two functions may share a name, such as a
+// wrapper's. The size of these is 0.
 func functions(name string) (map[string]int64, error) {
 	f, err := elf.Open(name)
 	if err != nil {

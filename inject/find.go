@@ -13,26 +13,25 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
-// A binary is a program that is already there, under one name or several: links to one
-// file, or copies.
+// A binary is an existing program, under one or more names: links to one file, or copies.
 type binary struct {
 	names []string
 	files []os.FileInfo // of each name
 	build *debug.BuildInfo
-	made  string // the new one
+	made  string // the new program
 }
 
 const (
 	temporary = ".hmetrics-rebuild-"
 
-	// No more files than these are looked at in a directory.
+	// find looks at no more files in a directory.
 	mostFiles = 200000
 )
 
 var errTooMany = errors.New("too many files")
 
 // find returns the Go programs below directories, except tests. It follows no symbolic
-// link: one that leads to another file there leads to the new one later.
+// links: a link to a program leads to the new program later.
 func (r *rebuilder) find(dirs []string) (binaries []*binary) {
 	known := make(map[[sha256.Size]byte]*binary)
 	for _, dir := range dirs {
@@ -49,14 +48,14 @@ func (r *rebuilder) find(dirs []string) (binaries []*binary) {
 			case !e.Type().IsRegular():
 				return nil
 			case strings.HasPrefix(e.Name(), temporary):
-				os.Remove(name) // of a build that was killed
+				os.Remove(name) // left by a build that was killed
 				return nil
 			}
 			file, err := e.Info()
 			if err != nil || file.Mode()&0o111 == 0 {
 				return nil
 			}
-			// go test -c names the package of what it builds with a suffix.
+			// go test -c adds this suffix to the package of a test.
 			build, err := buildinfo.ReadFile(name)
 			if err != nil || strings.HasSuffix(build.Path, ".test") {
 				return nil
@@ -75,13 +74,13 @@ func (r *rebuilder) find(dirs []string) (binaries []*binary) {
 			return nil
 		})
 		if err != nil {
-			r.say(" !     Programs in %s are not looked for behind its first %d files.", gocmd.Printable(dir), mostFiles)
+			r.logf(" !     Only the first %d files of %s are searched for programs.", mostFiles, gocmd.Printable(dir))
 		}
 	}
 	return binaries
 }
 
-// title returns the names of a program as the user knows them.
+// title returns the names of a program, relative to the app's directory.
 func (r *rebuilder) title(b *binary) string {
 	var titles []string
 	for _, name := range b.names {

@@ -22,16 +22,16 @@ programs that it builds:
 
 	inject go build -o bin/web ./cmd/web
 
-The exit status is the go command's. HMETRICS_INJECT and HMETRICS_PACKAGES are
-settings, as for the buildpack. If the agent cannot be linked, inject go says why
-and runs the go command without it; under HMETRICS_INJECT=require it ends with
-status 1 instead.
+HMETRICS_INJECT and HMETRICS_PACKAGES work as in the buildpack. If the agent cannot
+be linked, inject go says why and runs the go command without it. With
+HMETRICS_INJECT=require, it exits with status 1 instead. Otherwise, the exit status
+is the go command's.
 `
 
 const envUsage = `usage: inject env
 
-Prints shell commands that have each go command started later link the metrics
-agent, for tools that start it themselves:
+Prints shell commands that set up the environment: every go command started there
+links the metrics agent. Use it for tools that start the go command themselves:
 
 	eval "$(inject env)" && goreleaser build
 `
@@ -43,7 +43,7 @@ func goCommand(args []string) error {
 	}
 	for i, arg := range args {
 		if name, _, _, ok := gocmd.CutFlag(arg); i > 0 && ok && name == "toolexec" {
-			return usageError("inject go: -toolexec on the command line takes the place of the injector: set GOFLAGS=-toolexec=COMMAND instead, which runs beside it\n")
+			return usageError("inject go: -toolexec on the command line replaces the injector: set GOFLAGS=-toolexec=COMMAND instead, and both run\n")
 		}
 	}
 	command, err := exec.LookPath("go")
@@ -83,7 +83,7 @@ func printEnvironment(args []string) error {
 	return nil
 }
 
-// goEnvironment returns the variables with which a go command links the agent, none if
+// goEnvironment returns the variables that make a go command link the agent, or none if
 // HMETRICS_INJECT is off.
 func goEnvironment(command string) ([]string, error) {
 	if os.Getenv("HMETRICS_INJECT") == "off" {
@@ -94,7 +94,7 @@ func goEnvironment(command string) ([]string, error) {
 		return nil, err
 	}
 	goflags := os.Getenv("GOFLAGS")
-	if goflags == "" { // then the go command takes it from its configuration file
+	if goflags == "" { // then the go command reads its configuration file
 		out, err := exec.Command(command, "env", "GOFLAGS").Output()
 		if err != nil {
 			return nil, fmt.Errorf("reading GOFLAGS: go env: %w", err)
@@ -105,8 +105,8 @@ func goEnvironment(command string) ([]string, error) {
 	return []string{"GOFLAGS=" + strings.TrimSpace(withoutBuildpack(goflags)+" "+toolexec), "HMETRICS_STAGE=" + stage}, nil
 }
 
-// stageSources stages this command's own module in the user's cache directory, by
-// bin/stage, and returns the stage. That of a released version is made once.
+// stageSources stages this command's own module in the user's cache directory, with
+// bin/stage, and returns the stage. A released version is staged only once.
 func stageSources(command string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -143,8 +143,8 @@ func stageSources(command string) (string, error) {
 	return stage, nil
 }
 
-// moduleRoot returns the directory of this command's module: where it was compiled, or
-// the module cache.
+// moduleRoot returns the directory of this command's module: the one that it was compiled
+// in, or the module cache's.
 func moduleRoot(command, version string) (string, error) {
 	_, file, _, _ := runtime.Caller(0)
 	root := filepath.Dir(filepath.Dir(file))

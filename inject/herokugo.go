@@ -9,15 +9,15 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
-// herokuGoVars are the config vars that heroku/go has its go commands see.
+// herokuGoVars are the config vars that heroku/go passes to its go commands.
 var herokuGoVars = strings.Fields("CGO_CFLAGS CGO_CPPFLAGS CGO_CXXFLAGS CGO_LDFLAGS GOFLAGS GOPROXY GOPRIVATE GONOPROXY " +
 	"GO_LINKER_SYMBOL GO_LINKER_VALUE GO_SETUP_GOPATH_FOR_MODULE_CACHE")
 
-// longestVar is about the longest variable with which a program can be started.
+// longestVar is about the longest variable that a program can be started with.
 const longestVar = 120000
 
-// herokuGoEnv returns env as heroku/go sets it, and Scalingo's fork of it: with what it
-// takes of the config vars in envDir, "" for none, and with its directories in cache.
+// herokuGoEnv returns env as heroku/go and Scalingo's fork set it: with the config vars that
+// they take from envDir, if that is not empty, and with their directories in cache.
 func (r rebuilder) herokuGoEnv(env []string, envDir, cache string) []string {
 	set := func(name, value string) { env = gocmd.Setenv(env, name+"="+value) }
 	set("GO_LINKER_VALUE", gocmd.Getenv(env, "SOURCE_VERSION"))

@@ -1,16 +1,16 @@
-// Command inject links the metrics agent into programs, and tells of a program whether
-// it is there:
+// Command inject links the metrics agent into programs, and checks whether programs have
+// it:
 //
-//	inject go build ./...       runs the go command, with the agent
-//	inject env                  prints what has other tools' go commands do the same
-//	inject verify bin/web       tells whether the agent is in a program
+//	inject go build ./...       runs the go command with the agent
+//	inject env                  prints variables that make other tools do the same
+//	inject verify bin/web       checks whether a program has the agent
 //
-// The exit status is 2 if the command line is wrong. Where this buildpack comes after
-// the Go buildpack, bin/compile and bin/build call
+// The exit status is 2 if the command line is wrong. If this buildpack comes after the Go
+// buildpack, bin/compile and bin/build call
 //
 //	inject rebuild FLAG… APP_DIR [DIR…]
 //
-// which builds the app's programs in these directories once more (see rebuild).
+// which builds the app's programs in these directories again (see rebuild).
 package main
 
 import (
@@ -23,11 +23,11 @@ import (
 
 const usage = `usage: inject COMMAND [ARG…]
 
-	go ARG…                  run the go command, with the metrics agent
-	env                      print variables that have other tools do the same
-	verify [-json] BINARY…   tell whether the agent is in programs
+	go ARG…                   run the go command with the metrics agent
+	env                       print variables that make other tools do the same
+	verify [-json] PROGRAM…   check whether programs have the agent
 
-"inject COMMAND -h" tells more. Example: inject go build -o bin/web ./cmd/web
+"inject COMMAND -h" explains a command. Example: inject go build -o bin/web ./cmd/web
 `
 
 // A usageError is what is wrong with the command line.
@@ -84,7 +84,7 @@ func printUsage(text string, asked bool) error {
 	return nil
 }
 
-// distance returns how many letters must be added, left out or changed to make b of a.
+// distance returns how many letters must be added, removed or changed to turn a into b.
 func distance(a, b string) int {
 	if a == "" || b == "" {
 		return len(a) + len(b)

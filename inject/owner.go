@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// giveOwner gives a new file the owner and the group of another one.
+// giveOwner gives a new file the owner and the group of another file.
 func giveOwner(name string, of os.FileInfo) error {
 	owner, ok := of.Sys().(*syscall.Stat_t)
 	if !ok || int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {

@@ -4,5 +4,5 @@ package main
 
 import "syscall"
 
-// replaceProcess runs a command in the place of this process.
+// replaceProcess replaces this process with a command.
 func replaceProcess(name string, argv, env []string) error { return syscall.Exec(name, argv, env) }

@@ -17,11 +17,10 @@ import (
 
 const rebuildTimeout = time.Hour
 
-// A rebuilder builds once more, now with the agent, what a Go buildpack has built
-// before this buildpack came.
+// A rebuilder builds the programs of an earlier Go buildpack again, with the agent.
 type rebuilder struct {
 	stage    stage.Stage
-	work     string // directory for what is being made; whoever starts the command removes it
+	work     string // directory for the work; the caller of the command removes it
 	toolexec string // bin/toolexec
 	gocmd    string
 	app      string
@@ -30,28 +29,28 @@ type rebuilder struct {
 	log      io.Writer
 
 	patterns  []string          // HMETRICS_PACKAGES
-	modules   map[string]string // the app's, and in which directory each is
-	workspace map[string]bool   // those of its go.work; nil: it has none
+	modules   map[string]string // the directory of each module of the app
+	workspace map[string]bool   // the modules of its go.work; nil: it has none
 
-	found, rebuilt, kept, had int // programs of the app; with a new one; with none for a reason; with the agent already
+	found, rebuilt, kept, had int // programs of the app; rebuilt; kept without the agent; with the agent already
 }
 
-// noProgram is the exit status of inject rebuild where there is no program of the app.
+// noProgram is the exit status of inject rebuild if the app has no program.
 const noProgram exitStatus = 3
 
-// errRequire ends a build where not every program can have the agent.
-var errRequire = errors.New("every program is as it was")
+// errRequire ends a build in which not every program can have the agent.
+var errRequire = errors.New("no program was changed")
 
-// rebuild rebuilds the app's programs below directories, tells so in the form of a build
-// log, and leaves what bin/report tells of it in the work directory's file result. A
-// program that cannot be rebuilt stays what it was. Under HMETRICS_INJECT=require that
-// is an error, and all stay what they were.
+// rebuild rebuilds the app's programs below directories. It prints lines of a build log, and
+// leaves the figures for bin/report in the file result of the work directory. A program that
+// cannot be rebuilt stays unchanged. Under HMETRICS_INJECT=require that is an error, and all
+// programs stay unchanged.
 func rebuild(args []string) error {
 	r := rebuilder{env: os.Environ(), log: os.Stdout}
 	var dir, inject, envDir, goBuildpack string
 	flags := flag.NewFlagSet("inject rebuild", flag.ContinueOnError)
 	flags.StringVar(&dir, "stage", "", "`directory` of the stage")
-	flags.StringVar(&r.work, "work", "", "`directory` for what is being made")
+	flags.StringVar(&r.work, "work", "", "`directory` for the work")
 	flags.StringVar(&r.toolexec, "toolexec", "", "bin/toolexec")
 	flags.StringVar(&r.gocmd, "go", "", "go `command` that built the programs")
 	flags.StringVar(&inject, "inject", "auto", "HMETRICS_INJECT")
@@ -65,14 +64,14 @@ func rebuild(args []string) error {
 	if r.stage, err = stage.Open(dir); err != nil {
 		return err
 	}
-	first := "let this buildpack come before your Go buildpack in project.toml."
+	first := "put this buildpack before your Go buildpack in project.toml."
 	if goBuildpack != "" {
 		os.Unsetenv("GIT_DIR") // as heroku/go does
 		r.env = r.herokuGoEnv(os.Environ(), envDir, goBuildpack)
 		url := "https://" + program.Module
-		first = "let this buildpack come first:\n       heroku buildpacks:remove " + url + " && heroku buildpacks:add --index 1 " + url
+		first = "put this buildpack first:\n       heroku buildpacks:remove " + url + " && heroku buildpacks:add --index 1 " + url
 	}
-	// With a GOFLAGS of the user's own, coming last is what works everywhere.
+	// With the user's own GOFLAGS, only the last position works everywhere.
 	if envDir != "" && exists(filepath.Join(envDir, "GOFLAGS")) {
 		first = ""
 	}
@@ -93,33 +92,35 @@ func rebuild(args []string) error {
 	return nil
 }
 
-// conclude tells how a rebuild has ended, and how to avoid it.
+// conclude prints how a rebuild ended, and how to avoid one.
 func (r *rebuilder) conclude(err error, seconds float64, first string) (failed bool) {
 	if err == nil && r.require && r.rebuilt+r.had == 0 {
-		r.say(" !     No program of the app is to have the metrics agent.")
+		r.logf(" !     No program of the app gets the metrics agent.")
 		err = errRequire
 	}
 	switch {
 	case err == errRequire:
-		r.say(" !     Every program is as it was.")
+		r.logf(" !     No program was changed.")
 	case err != nil:
-		r.say(" !     Rebuilding with the metrics agent has failed: %s", gocmd.Printable(err.Error()))
+		r.logf(" !     Rebuilding with the metrics agent failed: %s", gocmd.Printable(err.Error()))
 	case r.rebuilt > 0:
-		r.say("       Programs that got the metrics agent: %d, in %.1f s.", r.rebuilt, seconds)
+		r.logf("       Programs that got the metrics agent: %d, in %.1f s.", r.rebuilt, seconds)
 	}
 	switch {
 	case first == "":
 	case r.kept > 0:
-		r.say(" !     The Go buildpack can link the agent itself: %s", first)
+		r.logf(" !     The Go buildpack can link the agent itself: %s", first)
 	case r.rebuilt > 0:
-		r.say("       Each program was built twice. To have it built once, %s", first)
+		r.logf("       Each program was built twice. To have it built once, %s", first)
 	}
 	return err != nil
 }
 
-func (r *rebuilder) say(format string, args ...interface{}) { fmt.Fprintf(r.log, format+"\n", args...) }
+func (r *rebuilder) logf(format string, args ...interface{}) {
+	fmt.Fprintf(r.log, format+"\n", args...)
+}
 
-// run rebuilds what is below directories.
+// run rebuilds the programs below directories.
 func (r *rebuilder) run(dirs []string) (err error) {
 	if r.patterns, err = r.stage.Patterns(); err != nil {
 		return err
@@ -138,29 +139,29 @@ func (r *rebuilder) run(dirs []string) (err error) {
 			continue
 		}
 		if r.found++; r.found == 1 {
-			r.say("-----> Rebuilding with Go runtime metrics")
+			r.logf("-----> Rebuilding with Go runtime metrics")
 			if err := program.Unmatched(r.patterns, []string{r.app}); err != nil {
-				r.say(" !     %s", gocmd.Printable(err.Error()))
+				r.logf(" !     %s", gocmd.Printable(err.Error()))
 				if r.require {
 					return errRequire
 				}
 			}
 		}
 		start := time.Now()
-		switch why := r.make(b, p); {
+		switch why := r.rebuildProgram(b, p); {
 		case why == errLinked:
 			r.had++
-			r.say("       %s has the metrics agent", r.title(b))
+			r.logf("       %s has the metrics agent", r.title(b))
 		case why == nil:
 			made = append(made, b)
-			r.say("       %s (%.1f s)", r.title(b), time.Since(start).Seconds())
+			r.logf("       %s (%.1f s)", r.title(b), time.Since(start).Seconds())
 			if !r.require {
 				if err := r.replace(made[len(made)-1:]); err != nil {
 					return err
 				}
 			}
 		default:
-			r.keep(b, why)
+			r.logKept(b, why)
 		}
 	}
 	if r.require && r.kept == 0 {
@@ -174,7 +175,7 @@ func (r *rebuilder) run(dirs []string) (err error) {
 	return nil
 }
 
-// replace puts new programs in place: all of them, or none and tells why.
+// replace puts new programs in place: all of them, or none, and prints why.
 func (r *rebuilder) replace(made []*binary) error {
 	var swaps []swap
 	for _, b := range made {
@@ -186,30 +187,30 @@ func (r *rebuilder) replace(made []*binary) error {
 	case !whole:
 		return err
 	case err != nil:
-		r.keep(made[0], err)
+		r.logKept(made[0], err)
 	default:
 		r.rebuilt += len(made)
 	}
 	return nil
 }
 
-// keep tells why a program stays what it was.
-func (r *rebuilder) keep(b *binary, why error) {
+// logKept prints why a program stays unchanged.
+func (r *rebuilder) logKept(b *binary, why error) {
 	if _, ok := why.(program.Ineligible); ok {
-		r.say("       %s stays as it is: %v", r.title(b), why)
+		r.logf("       %s stays as it is: %v", r.title(b), why)
 		return
 	}
 	r.kept++
-	r.say(" !     %s stays as it was, without the metrics agent: %s", r.title(b), gocmd.Printable(why.Error()))
+	r.logf(" !     %s stays as it was, without the metrics agent: %s", r.title(b), gocmd.Printable(why.Error()))
 }
 
-// owns reports whether a program is the app's. Where a Go buildpack has removed the
-// sources, that cannot be told by its module.
+// owns reports whether a program is the app's. If a Go buildpack removed the sources, the
+// program's module does not show that.
 func (r *rebuilder) owns(p program.Program) bool {
 	return p.Own && (len(r.modules) == 0 || r.modules[p.Module] != "" || p.Path == program.CommandLineArguments && p.Module == "")
 }
 
-// readApp finds the app's modules: all in its directory.
+// readApp finds the modules in the app's directory.
 func (r *rebuilder) readApp() error {
 	r.modules = make(map[string]string)
 	program.Walk(r.app, func(name string) {
@@ -217,7 +218,7 @@ func (r *rebuilder) readApp() error {
 			r.modules[program.ModulePath(string(b))] = filepath.Dir(name)
 		}
 	})
-	// A broken GOFLAGS is told of each program.
+	// If GOFLAGS is broken, each program's line says so.
 	if work, err := r.goRun(r.app, nil, "env", "GOWORK"); err != nil || work == "" || work == "off" {
 		return nil
 	}
@@ -232,17 +233,17 @@ func (r *rebuilder) readApp() error {
 	return nil
 }
 
-// program returns the program that a binary is.
+// program returns the program of a binary.
 func (r *rebuilder) program(b *binary) program.Program {
 	root, _ := program.MainModules(r.modules[b.build.Main.Path], "")
 	return program.Of(b.build, program.IsVendored("", root))
 }
 
-// errLinked is why a program that has the agent is not built again.
+// errLinked is the reason not to rebuild a program that has the agent.
 var errLinked = errors.New("it has the metrics agent")
 
-// make builds the new program, by the command that makes the old one.
-func (r *rebuilder) make(b *binary, p program.Program) error {
+// rebuildProgram builds the new program with the command that reproduces the old one.
+func (r *rebuilder) rebuildProgram(b *binary, p program.Program) error {
 	if err := p.Eligible(program.Setting(b.build, "GOOS"), program.Setting(b.build, "-buildmode"), r.patterns); err != nil {
 		return err
 	}
@@ -263,7 +264,7 @@ func (r *rebuilder) make(b *binary, p program.Program) error {
 	}
 	reason := filepath.Join(r.work, stage.ReasonFile)
 	os.Remove(reason)
-	// The one difference to the command that made the program that is there.
+	// This is the only difference from the command that reproduces the old program.
 	c.goflags = strings.TrimSpace(c.goflags + " -toolexec=" + r.toolexec)
 	made, err := r.goBuild(c)
 	if text, rerr := os.ReadFile(reason); rerr == nil {
@@ -277,10 +278,10 @@ func (r *rebuilder) make(b *binary, p program.Program) error {
 		return err
 	}
 	if v := inspect(b.made); !v.Linked || v.Injection != r.stage.ID() {
-		return fmt.Errorf("the agent is not in the rebuilt one (%v)", v)
+		return fmt.Errorf("the rebuilt program lacks the agent (%v)", v)
 	}
 	if err := compare(b.names[0], b.made); err != nil {
-		return fmt.Errorf("the rebuilt one differs by more than the agent: %w", err)
+		return fmt.Errorf("the rebuilt program differs by more than the agent: %w", err)
 	}
 	return nil
 }

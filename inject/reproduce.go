@@ -16,18 +16,18 @@ import (
 // A buildCommand is a go build of one program.
 type buildCommand struct {
 	dir      string
-	env      []string // beside that of the Go buildpack
+	env      []string // in addition to that of the Go buildpack
 	goflags  string
 	flags    []string
-	packages []string // the program's first
+	packages []string // the program's package first
 }
 
 func (c buildCommand) environ() []string { return gocmd.Setenv(c.env, "GOFLAGS="+c.goflags) }
 
-// goBuild builds a program and returns its name. Of what GOFLAGS may hold, -v and -x would
-// be mistaken for errors.
+// goBuild builds a program and returns its name. It turns off -v and -x, which GOFLAGS may
+// set, because their output would be mistaken for errors.
 func (r *rebuilder) goBuild(c buildCommand) (name string, err error) {
-	// The go command leaves alone what is there and up to date.
+	// The go command does not build a file that is up to date.
 	out := filepath.Join(r.work, "out")
 	if err := os.RemoveAll(out); err != nil {
 		return "", err
@@ -41,13 +41,13 @@ func (r *rebuilder) goBuild(c buildCommand) (name string, err error) {
 	}
 	made, err := filepath.Glob(filepath.Join(out, "*"))
 	if err != nil || len(made) != 1 {
-		return "", fmt.Errorf("go build has made %d programs, not one (%v)", len(made), err)
+		return "", fmt.Errorf("go build made %d programs, not one (%v)", len(made), err)
 	}
 	return made[0], nil
 }
 
-// reproduce returns the command that makes this very program, byte for byte, without the
-// agent. Build information alone would not do: it lacks some flags, and the sources may
+// reproduce returns the command that builds exactly this program, byte for byte, without the
+// agent. The build information alone is not enough: it lacks some flags, and the sources may
 // have changed since.
 func (r *rebuilder) reproduce(b *binary) (buildCommand, error) {
 	want, err := os.ReadFile(b.names[0])
@@ -71,15 +71,15 @@ func (r *rebuilder) reproduce(b *binary) (buildCommand, error) {
 		}
 	}
 	if failed == nil {
-		failed = errors.New("building it again makes another program: it was changed after the build (stripped, packed), or its sources or settings were")
+		failed = errors.New("building it again gives a different program: it was changed after the build (stripped, packed), or its sources or settings changed")
 	}
 	return buildCommand{}, failed
 }
 
-// commands returns the commands that may have made a program. Not recorded in it are
-// GOFLAGS, which a hook of the app may have taken away; under -trimpath the -ldflags that
-// heroku/go may have given; and which packages were named, for which alone -gcflags and
-// -asmflags without a pattern count.
+// commands returns the commands that may have built a program. Its build information does
+// not record three things: GOFLAGS, which a hook of the app may have unset; under -trimpath,
+// the -ldflags that heroku/go may have added; and the packages on the command line, which
+// -gcflags and -asmflags without a pattern apply to.
 func (r *rebuilder) commands(b *binary) (commands []buildCommand) {
 	flags, env := r.recorded(b)
 	dir := r.modules[b.build.Main.Path]
@@ -88,14 +88,14 @@ func (r *rebuilder) commands(b *binary) (commands []buildCommand) {
 	if r.workspace != nil && !r.workspace[b.build.Main.Path] {
 		env = append(env, "GOWORK=off")
 	}
-	// That of go env -w is written out: what is added to GOFLAGS would hide it.
+	// The GOFLAGS of go env -w is included: a variable would hide it.
 	effective, err := r.goRun(r.app, nil, "env", "GOFLAGS")
 	if err != nil {
 		effective = gocmd.Getenv(r.env, "GOFLAGS")
 	}
 	goflags := []string{withoutBuildpack(effective)}
 	if effective != "" {
-		goflags = append(goflags, "-v=false") // an empty one is taken from go env -w
+		goflags = append(goflags, "-v=false") // if it were empty, go env -w would apply
 	}
 	ldflags := [][]string{nil}
 	if symbol, value := gocmd.Getenv(r.env, "GO_LINKER_SYMBOL"), gocmd.Getenv(r.env, "GO_LINKER_VALUE"); symbol != "" && value != "" && program.Setting(b.build, "-ldflags") == "" {
@@ -118,13 +118,12 @@ func (r *rebuilder) commands(b *binary) (commands []buildCommand) {
 	return commands
 }
 
-// recorded returns the flags and the environment that a program's build information
-// tells of.
+// recorded returns the flags and the environment that a program's build information records.
 func (r *rebuilder) recorded(b *binary) (flags, env []string) {
 	for _, s := range b.build.Settings {
 		switch {
 		case s.Key == "-buildmode" && s.Value == "exe":
-			// So it is called if it is not given, and given it makes another build ID.
+			// This is also recorded if the flag was not given, and giving it changes the build ID.
 		case s.Key == "-tags":
 			if tags := withoutFIPS(s.Value); tags != "" {
 				flags = append(flags, "-tags="+tags)
@@ -138,7 +137,7 @@ func (r *rebuilder) recorded(b *binary) (flags, env []string) {
 	if program.Setting(b.build, "vcs") == "" {
 		flags = append(flags, "-buildvcs=false")
 	}
-	// heroku/go's own rule.
+	// This is heroku/go's own rule.
 	vendor, err := os.Stat(filepath.Join(r.app, "vendor"))
 	if err == nil && vendor.IsDir() && r.modules[b.build.Main.Path] == filepath.Clean(r.app) {
 		if sum, err := os.Stat(filepath.Join(r.app, "go.sum")); err == nil && sum.Size() > 0 {
@@ -160,9 +159,8 @@ func withoutFIPS(tags string) string {
 	return strings.Join(kept, ",")
 }
 
-// withoutBuildpack returns a value of GOFLAGS without the -toolexec of a copy of
-// this buildpack that came before the Go buildpack. A -toolexec of the user's
-// own stays.
+// withoutBuildpack returns a value of GOFLAGS without the -toolexec of a copy of this
+// buildpack that ran before the Go buildpack. The user's own -toolexec stays.
 func withoutBuildpack(goflags string) string {
 	words, err := gocmd.SplitQuoted(goflags)
 	if err != nil {

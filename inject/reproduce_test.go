@@ -89,7 +89,7 @@ func TestReproduceSeesAChange(t *testing.T) {
 		if err := change(r.app); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.reproduce(program); err == nil || !strings.Contains(err.Error(), "building it again makes another program") {
+		if _, err := r.reproduce(program); err == nil || !strings.Contains(err.Error(), "building it again gives a different program") {
 			t.Errorf("%s: error %v", what, err)
 		}
 	}

@@ -7,18 +7,18 @@ import (
 	"path/filepath"
 )
 
-// A swap puts a new program in the place of a file.
+// A swap replaces a file with a new program.
 type swap struct {
 	name string
-	file os.FileInfo // what is there
+	file os.FileInfo // of the old program
 	made string      // the new program, anywhere
 
-	ready, old string // the new one and the old one, beside it
+	ready, old string // names of the new and the old program beside it
 }
 
-// putInPlace does all swaps or none: nothing is moved before all new files lie beside the
-// old ones, and what has been moved is moved back if one fails; whole is false if that
-// fails too. Names of one file go on being names of one file.
+// putInPlace does all swaps or none. It moves nothing before all new files lie beside the
+// old ones. If a move fails, it moves the others back; whole is false if that fails too.
+// Names of one file stay names of one file.
 func putInPlace(swaps []swap) (whole bool, err error) {
 	defer func() {
 		for _, s := range swaps {
@@ -44,8 +44,8 @@ func putInPlace(swaps []swap) (whole bool, err error) {
 	return true, nil
 }
 
-// prepare lays the new program, with the owner and the mode of the old one, and another
-// name of the old one beside it.
+// prepare creates two files beside the old program: the new program, with the owner and the
+// mode of the old one, and another name of the old one.
 func (s *swap) prepare(before []swap) error {
 	beside := filepath.Join(filepath.Dir(s.name), temporary+filepath.Base(s.name))
 	s.ready, s.old = beside+".new", beside+".old"

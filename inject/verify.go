@@ -14,16 +14,15 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
 )
 
-const verifyUsage = `usage: inject verify [-json] BINARY…
+const verifyUsage = `usage: inject verify [-json] PROGRAM…
 
-Tells of each binary whether the buildpack has linked the metrics agent into it.
-The exit status is 0 if all of them report through the agent, 1 if not, and 2 if
-the command line is wrong.
+Checks whether programs have the metrics agent. The exit status is 0 if all of them
+report through the agent, 1 if not, and 2 if the command line is wrong.
 
 	inject verify bin/web bin/worker
 `
 
-// A verdict is what can be said about a binary.
+// A verdict is what inspect finds out about a program.
 type verdict struct {
 	Binary    string `json:"binary"`
 	Linked    bool   `json:"linked"`              // the buildpack linked the agent
@@ -33,11 +32,11 @@ type verdict struct {
 	Off       string `json:"off,omitempty"`       // the package that reports to Heroku in the agent's place
 	OTLPOff   string `json:"otlp_off,omitempty"`  // the package that reports by OTLP in the agent's place
 	Reporter  string `json:"reporter,omitempty"`  // without the agent: a package that reports to Heroku
-	Problem   string `json:"problem,omitempty"`   // why nothing can be said
+	Problem   string `json:"problem,omitempty"`   // why nothing is known
 }
 
-// verify says for each binary whether the agent is linked. It fails unless every
-// one reports.
+// verify prints for each program whether it has the agent. It fails unless all of them
+// report.
 func verify(args []string, w io.Writer) error {
 	flags := flag.NewFlagSet("inject verify", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -80,13 +79,13 @@ func verify(args []string, w io.Writer) error {
 		}
 	}
 	if reporting < len(names) {
-		return fmt.Errorf("%d of %d binaries report through the agent", reporting, len(names))
+		return fmt.Errorf("%d of %d programs report through the agent", reporting, len(names))
 	}
 	return nil
 }
 
-// inspect reads what link wrote into the binary's build information. Stripping
-// leaves that in place; a packer does not.
+// inspect reads what the link step wrote into the program's build information.
+// Stripping keeps that; packing does not.
 func inspect(name string) verdict {
 	v := verdict{Binary: name}
 	switch file, err := os.Stat(name); {
@@ -94,12 +93,12 @@ func inspect(name string) verdict {
 		v.Problem = "there is no such file"
 		return v
 	case err == nil && !file.Mode().IsRegular():
-		v.Problem = "it is no regular file"
+		v.Problem = "it is not a regular file"
 		return v
 	}
 	info, err := buildinfo.ReadFile(name)
 	if err != nil {
-		v.Problem = "it has no Go build information: it is no Go program, or it was packed"
+		v.Problem = "it has no Go build information: it is not a Go program, or it was packed"
 		return v
 	}
 	v.Injection = program.Setting(info, program.InjectionSetting)
@@ -111,7 +110,7 @@ func inspect(name string) verdict {
 		}
 		return v
 	}
-	// The build information is a claim. The agent's functions are the thing.
+	// The build information is only a claim. The agent's functions are the proof.
 	switch found, err := holds(name, agentSymbol); {
 	case err != nil:
 		v.Problem = err.Error()
@@ -130,10 +129,10 @@ func inspect(name string) verdict {
 	return v
 }
 
-// agentSymbol begins the names of the functions of package start of the agent.
+// agentSymbol is a prefix of the function names in the agent's package start.
 const agentSymbol = "hmetrics.injected/agent/internal/start"
 
-// holds reports whether the text is somewhere in the file.
+// holds reports whether the file contains the text.
 func holds(name, text string) (bool, error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -25,7 +25,7 @@ config::inject() {
 }
 
 # usage: config::check ENV_DIR
-# Warns of settings that cannot be used.
+# Warns of invalid settings.
 config::check() {
 	local name value
 	for name in HMETRICS_INJECT HMETRICS_PACKAGES; do
@@ -41,9 +41,9 @@ config::check() {
 }
 
 # usage: config::promise PACKAGES
-# Says what HMETRICS_PACKAGES has the build try.
+# Prints what the build will try.
 config::promise() {
 	local packages=${1:0:200}
 	output::line "The Go buildpack after this one will try to link the metrics agent into ${packages:-every program of the app}."
-	output::line "For each program that it will link, its log says whether the agent is in it, or why not."
+	output::line "For each program that it links, its log says whether the program has the agent, or why not."
 }

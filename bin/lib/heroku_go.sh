@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What bin/compile knows of heroku/go and its forks: what they leave behind where they
-# came before, and how they take the config var GOFLAGS. To be sourced.
+# What bin/compile knows about heroku/go and its forks: what they leave behind if they came
+# before, and how they read the config var GOFLAGS. To be sourced.
 set -euo pipefail
 
 # usage: heroku_go::came_before BUILD_DIR
@@ -13,7 +13,7 @@ heroku_go::came_before() {
 }
 
 # usage: heroku_go::root CACHE_DIR
-# Prints the GOROOT of such a buildpack, or fails.
+# Prints the GOROOT of heroku/go or a fork, or fails.
 heroku_go::root() {
 	local root
 	for root in "$1"/.heroku/go/*/go "$1"/.scalingo/go/*/go "$1"/go*/go; do
@@ -23,8 +23,8 @@ heroku_go::root() {
 }
 
 # usage: goflags::add FILE TOOLEXEC
-# Adds -toolexec to the config var GOFLAGS, after the user's own flags, which stay
-# byte for byte. One that an earlier build added goes. Fails with the reason.
+# Adds -toolexec to the config var GOFLAGS, after the user's own flags, which stay byte for
+# byte. Removes the one that an earlier build added. Fails with the reason.
 goflags::add() {
 	local LC_ALL=C value end new=${1%/*}/.hmetrics.$$
 	value=$(cat "$1" && echo x) || return

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How this buildpack speaks in a build log, and how it ends. To be sourced.
+# How this buildpack writes to a build log, and how it ends. To be sourced.
 set -euo pipefail
 
 # usage: output::step TEXT
@@ -12,7 +12,7 @@ output::line() { echo "       ${1//[[:cntrl:]]/?}"; }
 output::warning() { echo " !     ${1//[[:cntrl:]]/?}"; }
 
 # usage: output::stop INJECT
-# Ends the buildpack where the agent cannot be had: with the build, if INJECT is require.
+# Exits if the agent cannot be linked. If INJECT is require, fails the build.
 output::stop() {
 	[[ "$1" == require ]] || exit 0
 	output::warning "HMETRICS_INJECT is require, so the build stops here."
@@ -26,9 +26,9 @@ output::give_up() {
 }
 
 # usage: trap 'output::end INJECT $?' EXIT
-# Whatever of this buildpack fails, the build goes on unless INJECT is require.
+# If this buildpack fails, the build goes on unless INJECT is require.
 output::end() {
 	[[ "$2" != 0 && "$1" != require ]] || exit "$2"
-	output::warning "This buildpack has failed with status $2, so the metrics agent may be missing. The build goes on."
+	output::warning "This buildpack failed with status $2, so the metrics agent may be missing. The build goes on."
 	exit 0
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What bin/compile and bin/build do where programs are already there. To be sourced after
+# What bin/compile and bin/build do if there are already programs. To be sourced after
 # output.sh.
 set -euo pipefail
 # shellcheck source=bin/lib/release.sh
 source "${BASH_SOURCE[0]%/*}/release.sh"
 
 # usage: rebuild::programs APP_DIR DIR...
-# Prints the names of the app's programs without the agent in directories: executables that
-# were built from the module in APP_DIR, or from any where the sources are gone.
+# Prints the names of the app's programs in directories that lack the agent: executables that
+# were built from the module in APP_DIR or, if there are no sources, from any module.
 rebuild::programs() {
 	local module='' text='Go buildinf:'
 	[[ ! -f "$1/go.mod" ]] || module=$(sed -n 's/^module[[:space:]]\{1,\}"\{0,1\}\([^[:space:]"]*\).*/\1/p' "$1/go.mod")
@@ -18,21 +18,19 @@ rebuild::programs() {
 }
 
 # usage: rebuild::warn_of PROGRAMS INJECT
-# Names programs of the app that are there already though no Go buildpack is known to have
-# come before.
+# Warns of existing programs of the app if no known Go buildpack came before.
 rebuild::warn_of() {
 	[[ -n "$1" ]] || return 0
 	output::warning "${1//$'\n'/, } is a program of the app that was there before this buildpack. If it"
-	output::warning "is not built again, it stays without the metrics agent: let this buildpack come before your Go"
+	output::warning "is not built again, it stays without the metrics agent: put this buildpack before your Go"
 	output::warning "buildpack, or delete the program from your repository."
 	[[ "$2" != require ]] || output::stop "$2"
 }
 
 # usage: rebuild::run BUILDPACK STAGE INJECT WORK GO GOCACHE FLAG... APP_DIR [DIR...]
-# Builds the app's programs in directories once more, now with the metrics agent, by the
-# go command GO (inject rebuild, with FLAGs of that), and leaves in WORK/result what
-# bin/report tells of it. Ends with status 1 if the build is to stop, and with 3 if there
-# is no program of the app.
+# Builds the app's programs in directories again, with the metrics agent, using the go command
+# GO (inject rebuild, with its FLAGs). Leaves the figures for bin/report in WORK/result. Returns
+# 1 if the build must stop, and 3 if the app has no program.
 rebuild::run() {
 	local buildpack=$1 stage=$2 inject=$3 work=$4 go=$5 gocache=$6 status=0 problem
 	shift 6
@@ -49,7 +47,7 @@ rebuild::run() {
 }
 
 # usage: rebuild::injector BUILDPACK WORK GO GOCACHE
-# Builds WORK/inject. Nothing is left in HOME, which may be the app's directory.
+# Builds WORK/inject. Writes nothing to HOME, which may be the app's directory.
 rebuild::injector() {
 	! too_old "$(GOTOOLCHAIN=local "$3" version 2>&1)" || return
 	cd "$1/inject" && GOENV=off GOFLAGS=-mod=readonly GO111MODULE=on GOWORK=off GOTOOLCHAIN=local GOOS='' GOARCH='' CGO_ENABLED=0 \
@@ -58,7 +56,7 @@ rebuild::injector() {
 
 # usage: rebuild::fail INJECT REASON
 rebuild::fail() {
-	output::warning "Rebuilding with the metrics agent has failed: ${2//$'\n'/; }"
+	output::warning "Rebuilding with the metrics agent failed: ${2//$'\n'/; }"
 	[[ "$1" != require ]] || return
-	output::line "The app stays as the Go buildpack has built it."
+	output::line "The app stays as the Go buildpack built it."
 }

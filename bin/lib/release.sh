@@ -1,8 +1,8 @@
 #!/bin/sh
-# Which Go releases can have the agent. To be sourced.
+# Which Go releases support the agent. To be sourced.
 
-# too_old TEXT: print why, if TEXT, what a tool or a go command says of itself
-# (-V=full, go version), names a release that is too old. Fails otherwise.
+# too_old TEXT: if TEXT, the version of a tool or a go command (-V=full, go version), names a
+# release that is too old, print that. Otherwise fail.
 too_old() {
 	case $1 in
 	*" version go1."[0-9] | *" version go1."[0-9][!0-9]* | *" version go1.1"[0-7] | *" version go1.1"[0-7][!0-9]*)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Has command step, built on first use, run the step of a main package. To be sourced
-# by bin/toolexec, with whose variables it works.
+# Runs the step of a main package with command step, which it builds on first use. To be
+# sourced by bin/toolexec. Uses its variables.
 #
 # shellcheck disable=SC2154
 
@@ -13,16 +13,16 @@ go_command=$(parent)
 one='' # -p=1 asks for one compiler at a time
 case "$GOFLAGS $go_command" in *-p=1[[:space:]\"\']* | *" -p 1 "*) one=-p=1 ;; esac
 
-# is_built: whether step is there with the sources that it reads, runs, and is this stage's.
+# is_built: whether step and the sources that it reads exist, and step runs and belongs to
+# this stage.
 is_built() {
 	[ -f "$HMETRICS_STAGE/src/inject/step/hook/hook.go.txt" ] && [ -f "$step" ] && [ -s "$step" ] &&
 		[ "$("$step" -id 2>/dev/null)" = "$id" ]
 }
 
-# build TOOL: build step, by the toolchain that builds the app and under the same tool
-# IDs, so that what both need of the standard library is compiled once. A wrong guess
-# about -trimpath costs time, nothing else. One step of the build does it, the others
-# wait.
+# build TOOL: build step with the app's toolchain and under the same tool IDs, so that shared
+# packages of the standard library are compiled once. A wrong guess about -trimpath only
+# costs time. One step of the build does the work; the others wait.
 build() (
 	go=${1%/pkg/tool/*}/bin/go trimpath=''
 	[ -x "$go" ] || { echo "no go command at $go beside $1" && exit 1; }
@@ -40,7 +40,7 @@ build() (
 	is_built || { "$step" -id && exit 1; }
 )
 
-# problem_of TEXT: print what TEXT says first of a problem (Problem in inject/internal/gocmd).
+# problem_of TEXT: print the first problem in TEXT (Problem in inject/internal/gocmd).
 problem_of() {
 	printf '%s\n' "$1" | while IFS= read -r line; do
 		case $line in
@@ -51,9 +51,9 @@ problem_of() {
 	done
 }
 
-# provide_hook LINKER [ARG...]: compile the hook for a link step. An earlier build, with
-# which this one shares the build cache, may have compiled the main package with it. Its
-# fingerprint is that of compileHook in inject/step/hook.go: the file's name counts.
+# provide_hook LINKER [ARG...]: compile the hook for a link step. An earlier build with the same
+# build cache may have compiled the main package with it. The hook needs the fingerprint that
+# compileHook in inject/step/hook.go gives it, which depends on the file's name.
 provide_hook() {
 	dir=${config%/*}/hmetrics.hook shared=''
 	case "$packages" in *"packagefile hmetrics.injected/hook="*) return ;; esac
@@ -63,9 +63,9 @@ provide_hook() {
 		printf '%s\n' "$packages" "packagefile hmetrics.injected/hook=$dir/hook.a" >"$config.hmetrics" && hooked=.hmetrics
 }
 
-# without_agent REASON TOOL [ARG...]: run a step that command step cannot run. The link
-# step says why, unless it fails for another reason. Neither is cached, under another
-# build ID than the go command gave (see uncached in inject/step/args.go), so that the
+# without_agent REASON TOOL [ARG...]: run a step that command step cannot run. The link step
+# prints the reason, unless it fails for another one. The result gets another build ID than
+# the go command gave, so that it is not cached (see uncached in inject/step/args.go) and the
 # next build tries again.
 without_agent() {
 	reason=$1 given='' n=0 was='' config='' hooked='' program=${TOOLEXEC_IMPORTPATH%% *}
@@ -97,7 +97,7 @@ without_agent() {
 		shift
 		n=$((n - 1))
 	done
-	# A shell prints "Killed" of a tool that is killed: the go command says so itself.
+	# A shell prints "Killed" if a tool is killed. The go command already says so.
 	exec 3>&2 2>/dev/null
 	# shellcheck disable=SC2086
 	sh -c 'exec "$@" 2>&3 3>&-' sh $user "$@"
@@ -114,8 +114,8 @@ without_agent() {
 
 case "$* " in
 *" -p net/http "*)
-	# Now there is all that step and the agent are made of. Make them for the link,
-	# beside the app's own steps. Under PGO the agent's flags are not known.
+	# Now everything that step and the agent need exists. Build them for the link, beside
+	# the app's own steps. Under PGO, the agent's flags are not known.
 	# shellcheck disable=SC2086
 	$user "$@" || exit
 	case "$one$GOOS $go_command$*" in

@@ -18,19 +18,18 @@ import (
 )
 
 const (
-	// A module proxy that does not answer must not hold the app's build for longer
-	// than this.
+	// A module proxy that does not answer must not delay the app's build for longer.
 	fetchTimeout = 2 * time.Minute
-	// What is compiled for the agent the app's build needs too, except the agent's own
-	// packages: this is for what hangs, not for what is slow.
+	// Except for the agent's own packages, the app's build needs what is compiled for the
+	// agent: this limit is for what hangs, not for what is slow.
 	compileTimeout = 15 * time.Minute
 	lockTimeout    = 5 * time.Minute
-	// A listing or a hook that no build uses for so long is removed.
+	// Listings and hooks that no build used for this long are removed.
 	unusedAge = 24 * time.Hour
 )
 
-// prepare compiles the agent before a link step asks for it, while the parent go command
-// compiles the app. It may guess wrong; then the link step compiles it again.
+// prepare compiles the agent before a link step needs it, while the parent go command
+// compiles the app. If it guesses the flags wrong, the link step compiles it again.
 func (s step) prepare() error {
 	flags, err := s.flags()
 	if err != nil {
@@ -53,55 +52,55 @@ func (s step) flags() (gocmd.Flags, error) {
 
 func (s step) compiler() string { return filepath.Join(filepath.Dir(s.tool), "compile") }
 
-// goroot returns the Go installation that the step's tools are from.
+// goroot returns the Go installation of the step's tools.
 func (s step) goroot() string {
 	return filepath.Clean(filepath.Join(filepath.Dir(s.tool), "..", "..", ".."))
 }
 
 func (s step) gocmd() string { return filepath.Join(s.goroot(), "bin", "go") }
 
-// runGo runs that installation's go command in dir. A step has all settings of the
-// parent go command in its environment, also those of its configuration file.
+// runGo runs the go command of that installation in dir. A step's environment has all
+// settings of the parent go command, including those of its configuration file.
 func (s step) runGo(dir string, assignments []string, timeout time.Duration, args ...string) (string, error) {
 	env := gocmd.Setenv(os.Environ(), "GOTOOLCHAIN=local", "TOOLEXEC_IMPORTPATH=")
-	// What is compiled for the agent outlasts a rebuild.
+	// The archives of the agent outlast a rebuild.
 	if cache, err := os.Readlink(filepath.Join(s.rebuild, stage.CacheLink)); err == nil && s.rebuild != "" {
 		env = gocmd.Setenv(env, "GOCACHE="+cache)
 	}
 	return gocmd.Run(s.gocmd(), dir, env, assignments, timeout, args...)
 }
 
-// moduleEnv is the environment of go commands that work on the agent's sources,
-// whatever the app's modules are like. An empty GOFLAGS would not do: the go
-// command would take it from its configuration file (go env -w).
+// moduleEnv is the environment of go commands that work on the agent's sources, independent
+// of the app's modules. GOFLAGS must not be empty, or the go command takes it from its
+// configuration file (go env -w).
 var moduleEnv = []string{"GOFLAGS=-mod=readonly", "GO111MODULE=on", "GOWORK=off"}
 
-// An agent is what takes the place of the hook in a program.
+// An agent is what replaces the hook in a program.
 type agent struct {
-	archives map[string]string // the agent's packages and all under them
+	archives map[string]string // the agent's packages and their dependencies
 	modules  []string          // for importConfig.describe; the first one is the agent's own
 }
 
 func (a agent) version() string { return strings.Split(a.modules[0], "\t")[1] }
 
-// agent returns the agent for a program whose packages are those of app. What both
-// have of the standard library must be the same archives.
+// agent returns the agent for a program with the packages of app. The two must share the
+// same archives of the standard library.
 func (s step) agent(flags gocmd.Flags, pgo string, app *importConfig) (agent, error) {
 	defer s.lock()()
 	modules, err := s.stage.Modules()
 	if err != nil {
 		return agent{}, err
 	}
-	own := s // the user's own -toolexec has no business with the agent
+	own := s // the user's own -toolexec does not run for the agent
 	own.userToolexec = ""
 	cgo := usesCgo(app, flags)
 	archives, err := own.compileFor(app, flags, pgo, cgo)
 	if _, ok := err.(errDiffers); ok && !cgo && app.archives["runtime/cgo"] != "" {
-		// An experiment (boringcrypto) may have more than net use it.
+		// With an experiment (boringcrypto), other packages than net may use cgo.
 		archives, err = own.compileFor(app, flags, pgo, true)
 	}
 	if _, ok := err.(errDiffers); ok && s.userToolexec != "" {
-		// It may have changed what both have.
+		// The user's -toolexec may have changed the shared packages.
 		archives, err = s.compileFor(app, flags, pgo, cgo)
 		if err != nil {
 			err = fmt.Errorf("with the other -toolexec of this build, %s: %w", s.userToolexec, err)
@@ -110,12 +109,12 @@ func (s step) agent(flags gocmd.Flags, pgo string, app *importConfig) (agent, er
 	return agent{archives, modules}, err
 }
 
-// compileFor compiles the agent for a program and returns its archives, or errDiffers if
-// one that the program has too is another one there.
+// compileFor compiles the agent for a program and returns its archives, or errDiffers if the
+// program has another archive of a shared package.
 func (s step) compileFor(app *importConfig, flags gocmd.Flags, pgo string, cgo bool) (map[string]string, error) {
 	path := ""
-	// The second time the go command is asked again: the C compiler, say, may be
-	// another one than when it was asked last.
+	// The second round asks the go command again: the C compiler, for example, may have
+	// changed since the last time.
 	for _, fresh := range []bool{false, true} {
 		listed, err := s.list(flags, pgo, cgo, fresh)
 		if err != nil {
@@ -134,15 +133,15 @@ func (s step) compileFor(app *importConfig, flags gocmd.Flags, pgo string, cgo b
 	return nil, errDiffers{path, flags.Archive}
 }
 
-// errDiffers says that a package of the standard library is not what the build's flags
-// make of it.
+// errDiffers is the error for a package of the standard library that the build compiles
+// differently from what its flags say.
 type errDiffers struct {
 	path  string
 	flags []string
 }
 
 func (e errDiffers) Error() string {
-	return fmt.Sprintf("this build compiles %s otherwise than the same go command with the same flags %q does for the agent", e.path, e.flags)
+	return fmt.Sprintf("this build compiles %s differently than the same go command does for the agent with the same flags %q", e.path, e.flags)
 }
 
 type errImportPathTaken string
@@ -151,7 +150,7 @@ func (path errImportPathTaken) Error() string {
 	return "the app has a package " + string(path) + ", an import path that the agent needs: rename the app's module"
 }
 
-// compilerKey says which compiler this is, wherever it lies.
+// compilerKey identifies the compiler, independent of its directory.
 func (s step) compilerKey() string {
 	version, _ := os.ReadFile(filepath.Join(s.goroot(), "VERSION"))
 	file, err := os.Stat(s.compiler())
@@ -168,11 +167,10 @@ func (s step) compilerKey() string {
 	return key
 }
 
-// list compiles the agent and returns the archives of its packages and of all
-// under them. The go command finds most in its cache. The whole answer is kept in
-// the stage, and used again, unless fresh is set, as long as every file in it is
-// there. It is kept by what it depends on, and not by where that lies: platforms
-// have another directory for each build.
+// list compiles the agent and returns the archives of its packages and their dependencies.
+// The go command finds most of them in its cache. list keeps the answer in the stage and
+// uses it again, unless fresh is set, as long as all of its files exist. The key is what the
+// answer depends on, not the directories: platforms use another directory for each build.
 func (s step) list(flags gocmd.Flags, pgo string, cgo, fresh bool) (importConfig, error) {
 	key := append([]string{s.compilerKey(), s.toolIDs()}, flags.Archive...)
 	args := append([]string{"list", "-export", "-deps"}, flags.Archive...)
@@ -220,8 +218,8 @@ func (s step) list(flags gocmd.Flags, pgo string, cgo, fresh bool) (importConfig
 	return listed, nil
 }
 
-// toolIDs says whether the agent is compiled under the tools' own IDs: those of
-// bin/toolexec name their archives otherwise.
+// toolIDs is the part of a listing's key that says whether the agent is compiled under the
+// tools' own IDs: those of bin/toolexec give the archives other names.
 func (s step) toolIDs() string {
 	if s.toolexec == "" {
 		return "the tools' own IDs"
@@ -229,7 +227,7 @@ func (s step) toolIDs() string {
 	return ""
 }
 
-// readListing returns the listing in a file, if it is whole and the archives are there.
+// readListing returns the listing in a file, if it is complete and its archives exist.
 func readListing(name string) (importConfig, bool) {
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -243,8 +241,8 @@ func readListing(name string) (importConfig, bool) {
 	return listed, true
 }
 
-// writeListing keeps a listing, and removes those that are no longer used. Without the
-// file, the next link takes longer, nothing else.
+// writeListing writes a listing, and removes listings that are no longer used. If it fails,
+// the next link only takes longer.
 func writeListing(name, listing string) {
 	os.Mkdir(filepath.Dir(name), 0o777)
 	prune(filepath.Dir(name))
@@ -268,11 +266,11 @@ func prune(dir string) {
 	}
 }
 
-// checksum returns a line by which a file that is cut off or damaged is known.
+// checksum returns a line that shows whether a file is truncated or damaged.
 func checksum(data []byte) string { return fmt.Sprintf("# %x\n", sha256.Sum256(data)) }
 
-// withUserToolexec returns GOFLAGS for a go command in whose build, too, the user's own
-// -toolexec is to run between bin/toolexec and the tools.
+// withUserToolexec returns GOFLAGS for a go command that must also run the user's own
+// -toolexec between bin/toolexec and the tools.
 func withUserToolexec(user, toolexec string) string {
 	if user == "" {
 		return "-mod=readonly"
@@ -284,11 +282,11 @@ func withUserToolexec(user, toolexec string) string {
 	return "-mod=readonly " + quote + "-toolexec=" + user + quote + " -toolexec=" + strings.Fields(toolexec)[0]
 }
 
-// agentGcflags returns the flag -gcflags for the agent's packages, of which the
-// last one counts that matches: what the app has for all packages, and more. Stack
-// traces and profiles show the import path, not the stage, and the archives do not
-// depend on where it lies. DWARF is for debugging the agent, which is not what the
-// app's program is there for.
+// agentGcflags returns the flag -gcflags for the agent's packages. Only the last flag that
+// matches a package counts, so this one repeats what the app has for all packages. It adds
+// two flags. -trimpath makes stack traces and profiles show the import path instead of the
+// stage, and the archives independent of its directory. -dwarf=false leaves out what only
+// helps to debug the agent.
 func agentGcflags(flags gocmd.Flags, shaded string) string {
 	const all = "-gcflags=all="
 	more := ""
@@ -304,7 +302,7 @@ func agentGcflags(flags gocmd.Flags, shaded string) string {
 	return "-gcflags=" + shadedRoot + "/...=" + more + "-dwarf=false " + quote + "-trimpath=" + shaded + "=>" + shadedRoot + quote
 }
 
-// complete reports whether the listing holds the agent and all its files exist.
+// complete reports whether the listing has the agent and all of its files exist.
 func (c importConfig) complete() bool {
 	for _, archive := range c.archives {
 		if !exists(archive) {
@@ -314,9 +312,9 @@ func (c importConfig) complete() bool {
 	return c.archives[shadedStart] != ""
 }
 
-// conflict returns a package that is in both lists of archives but compiled
-// otherwise in each, or "". The go command names the files in its cache by what
-// they hold.
+// conflict returns a package that is in both lists of archives but compiled differently, or
+// "". Files of the same name are equal: the go command names the files in its cache by their
+// content.
 func conflict(agent, app map[string]string) (string, error) {
 	for _, path := range sortedKeys(app) {
 		if agent[path] == "" || agent[path] == app[path] {
@@ -337,9 +335,9 @@ func conflict(agent, app map[string]string) (string, error) {
 	return "", nil
 }
 
-// lock keeps other steps from making the same in the stage, until unlock is called.
-// Whoever holds it has a process that may be stopped: it is waited for only so long.
-// Without the lock two may be in each other's way, and one go without the agent.
+// lock keeps other steps from the same work in the stage until unlock is called. A process
+// that holds the lock may be stopped, so lock does not wait forever. Without the lock, two
+// steps may disturb each other, and one of them may link without the agent.
 func (s step) lock() (unlock func()) {
 	f, err := os.Open(s.stage.Path())
 	if err != nil {

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// value returns the value of a flag that stands as "-name value" or "-name=value".
+// value returns the value of a flag in the form "-name value" or "-name=value".
 func value(args []string, name string) string {
 	for i, arg := range args {
 		if arg == name && i+1 < len(args) {
@@ -15,7 +15,7 @@ func value(args []string, name string) string {
 	return ""
 }
 
-// replace returns args with another value for a flag that is there.
+// replace returns args with another value for an existing flag.
 func replace(args []string, name, value string) []string {
 	out := append([]string{}, args...)
 	for i, arg := range out {
@@ -31,10 +31,10 @@ func replace(args []string, name, value string) []string {
 	return out
 }
 
-// uncached returns the arguments of a tool with another build ID than the go command
-// gave. What the go command does not find in the result it takes for an ID that the user
-// chose, and caches nothing under it: the next build runs the step again (updateBuildID
-// in cmd/go/internal/work/buildid.go). An ID that the user did choose stays.
+// uncached returns the arguments of a tool with another build ID than the go command gave.
+// If the go command does not find its ID in the result, it assumes that the user chose the
+// ID, and does not cache the result. So the next build runs the step again (updateBuildID in
+// cmd/go/internal/work/buildid.go). An ID that the user did choose stays.
 func uncached(args []string) []string {
 	given := 0
 	for _, arg := range args {

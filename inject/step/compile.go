@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// compile runs the compile step of a main package, with one more file, which calls the
-// hook. The link step decides what the hook does.
+// compile runs the compile step of a main package with one more file, which calls the hook.
+// The link step decides what the hook does.
 func (s step) compile() error {
 	config := value(s.args, "-importcfg")
 	switch {
 	case config == "":
-	case strings.HasPrefix(filepath.Base(s.args[len(s.args)-1]), "_testmain."): // the driver of a test is no program
+	case strings.HasPrefix(filepath.Base(s.args[len(s.args)-1]), "_testmain."): // the driver of a test is not a program
 	case contains(s.args, "-linkshared"): // no package can be added; the link step says so
 	default:
 		args, err := s.hooked(config)
@@ -24,7 +24,7 @@ func (s step) compile() error {
 	return s.exec(s.args)
 }
 
-// hooked returns the compiler's arguments with the file that calls the hook, and with an
+// hooked returns the compiler's arguments with the file that calls the hook and with an
 // import config that has the hook.
 func (s step) hooked(config string) ([]string, error) {
 	text, err := os.ReadFile(config)
@@ -54,7 +54,7 @@ func (s step) hooked(config string) ([]string, error) {
 	return append(replace(s.args, "-importcfg", config+".hmetrics"), file), nil
 }
 
-// isShared reports whether a step makes code that may be loaded at any address.
+// isShared reports whether a step produces code that can be loaded at any address.
 func isShared(args []string) bool {
 	mode := value(args, "-buildmode")
 	return contains(args, "-shared") || mode == "pie" || strings.HasPrefix(mode, "c-")

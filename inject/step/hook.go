@@ -11,16 +11,16 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
-// The hook is the package that every main package is compiled with and calls. It
-// imports nothing, and what main calls is nil. In the link step another one takes its
-// place that imports the agent. To the linker both are the same package: it compares
-// the fingerprint of the export data that main was compiled with to the one that the
-// archive holds, and both hooks declare the same, so that the second may have the
-// fingerprint of the first. The order of the declarations counts as well: object files
-// refer to the hook's symbols by their index.
+// The hook is the package that every main package is compiled with and calls. It imports
+// nothing, and the function that main calls is nil. The link step replaces it with a second
+// hook, which imports the agent. To the linker, the two are the same package. It compares the
+// fingerprint of the export data that main was compiled with to that of the archive. Both
+// hooks have the same declarations, so the second one can have the fingerprint of the first.
+// The order of the declarations counts too: object files refer to the hook's symbols by
+// index.
 //
-// main calls the hook from an init function of its last file: all init functions of the
-// program have run by then, and those of main too.
+// main calls the hook from an init function of its last file. By then, all other init
+// functions of the program have run, including those of main.
 const (
 	hookPath    = "hmetrics.injected/hook"
 	hookSources = "src/inject/step/hook"
@@ -29,7 +29,7 @@ const (
 	agentStart = "func init() { Start = start.Reporting }\n"
 )
 
-// hook returns the archive of the hook that imports nothing. It is compiled once for a
+// hook returns the archive of the hook that imports nothing. It is compiled once for each
 // compiler and its settings.
 func (s step) hook(shared bool) (archive string, err error) {
 	source, err := os.ReadFile(s.stage.Path(hookSources, "hook.go.txt"))
@@ -39,8 +39,8 @@ func (s step) hook(shared bool) (archive string, err error) {
 	return s.compileHook(string(source), shared, "", nil)
 }
 
-// agentHook returns the archive of the hook that imports the agent, to take the place of
-// the hook in an archive.
+// agentHook returns the archive of the hook that imports the agent, to replace the hook in
+// the given archive.
 func (s step) agentHook(hook, start string) (archive string, err error) {
 	data, err := os.ReadFile(hook)
 	if err != nil {
@@ -58,8 +58,8 @@ func (s step) agentHook(hook, start string) (archive string, err error) {
 	return s.compileHook(agent, stub.shared(), start, stub)
 }
 
-// compileHook returns the archive of a hook, which may import the one of package start.
-// Its fingerprint is that of the object, if there is one.
+// compileHook returns the archive of a hook. If start is not empty, the hook imports that
+// archive; if fingerprint is not nil, the hook gets the fingerprint of that object.
 func (s step) compileHook(source string, shared bool, start string, fingerprint object) (archive string, err error) {
 	key, config := "", ""
 	if start != "" {

@@ -9,7 +9,7 @@ import (
 
 // The hook that imports the agent is made of the other one, so that both declare the
 // same.
-func TestAgentHookIsMadeOfTheHook(t *testing.T) {
+func TestAgentHookDerivesFromTheHook(t *testing.T) {
 	source, err := os.ReadFile("hook/hook.go.txt")
 	if err != nil || strings.Count(string(source), noStart) != 1 {
 		t.Fatalf("the hook lacks %q: %v\n%s", noStart, err, source)

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// An importConfig is the file that the go command hands to the compiler and
-// the linker (-importcfg): one line "packagefile path=archive" for every
-// package that the step may read, and lines of other kinds, which are kept.
+// An importConfig is the file that the go command passes to the compiler and the linker
+// (-importcfg): a line "packagefile path=archive" for every package that the step may read,
+// and lines of other kinds, which stay unchanged.
 type importConfig struct {
 	lines    []string
 	archives map[string]string // by import path
@@ -27,7 +27,7 @@ func parseImportConfig(data string) importConfig {
 	return c
 }
 
-// set adds a package, in the place of the one of this path that may be there.
+// set adds a package, or replaces the one with this path.
 func (c *importConfig) set(path, archive string) {
 	was := "packagefile " + path + "=" + c.archives[path]
 	c.archives[path] = archive
@@ -42,13 +42,13 @@ func (c *importConfig) set(path, archive string) {
 
 func (c *importConfig) String() string { return strings.Join(c.lines, "\n") + "\n" }
 
-// The linker finds the build information in the line "modinfo", between two
-// marks of 16 bytes (debug/buildinfo looks for the same ones in the binary).
+// The linker finds the build information in the line "modinfo", between two marks of 16
+// bytes (debug/buildinfo looks for the same marks in the program).
 const modInfoMark = 16
 
-// describe adds modules, "path\tversion\tsum" each, and settings, "key=value"
-// each, to the build information that the binary will carry, so that those who
-// read it (go version -m, vulnerability scanners) see what was linked and why.
+// describe adds modules, "path\tversion\tsum" each, and settings, "key=value" each, to the
+// program's build information. Its readers (go version -m, vulnerability scanners) then see
+// what was linked and why.
 func (c *importConfig) describe(modules, settings []string) {
 	for i, line := range c.lines {
 		head, info, tail, ok := modInfo(line)
@@ -76,8 +76,8 @@ func (c *importConfig) describe(modules, settings []string) {
 	}
 }
 
-// buildInfo returns what the line "modinfo" holds, which is empty in a build that
-// has none.
+// buildInfo returns the content of the line "modinfo". In a build without one, only its Path
+// is set.
 func (c *importConfig) buildInfo() *debug.BuildInfo {
 	for _, line := range c.lines {
 		if _, text, _, ok := modInfo(line); ok {
@@ -89,7 +89,7 @@ func (c *importConfig) buildInfo() *debug.BuildInfo {
 	return &debug.BuildInfo{Path: importPath()}
 }
 
-// modInfo returns what a line "modinfo" holds, and the marks around it.
+// modInfo returns the content of a line "modinfo", and the marks around it.
 func modInfo(line string) (head, info, tail string, ok bool) {
 	text, err := strconv.Unquote(strings.TrimPrefix(line, "modinfo "))
 	end := len(text) - modInfoMark
@@ -99,7 +99,7 @@ func modInfo(line string) (head, info, tail string, ok bool) {
 	return text[:modInfoMark], text[modInfoMark:end], text[end:], true
 }
 
-// first returns the first of the packages that the program has, or "".
+// first returns the first of these packages that the program has, or "".
 func (c *importConfig) first(packages []string) string {
 	for _, path := range packages {
 		if c.archives[path] != "" {

@@ -15,7 +15,7 @@ packagefile fmt=/work dir/b002/_pkg_.a
 importmap old=new
 `
 
-func TestImportConfigKeepsWhatItDoesNotKnow(t *testing.T) {
+func TestImportConfigKeepsUnknownLines(t *testing.T) {
 	c := parseImportConfig(linkConfig)
 	if got := c.archives["fmt"]; got != "/work dir/b002/_pkg_.a" {
 		t.Errorf("archive of fmt: %q", got)

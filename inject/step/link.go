@@ -15,10 +15,10 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/stage"
 )
 
-// link runs the link step of a program. Here all that decides is known: the program, its
-// packages, the flags it is built with, the settings. What keeps the agent out of a
-// program must not break the build: the program is linked without it, the reason is
-// said, and the next build tries again. Under HMETRICS_INJECT=require the step fails.
+// link runs the link step of a program. Only this step knows everything that the decision
+// depends on: the program, its packages, its build flags, the settings. If the agent cannot
+// be linked, the build must not break: link links the program without it, prints the reason,
+// and the next build tries again. Under HMETRICS_INJECT=require, the step fails.
 func (s step) link() (err error) {
 	text, err := os.ReadFile(value(s.args, "-importcfg"))
 	if err != nil {
@@ -43,7 +43,7 @@ func (s step) link() (err error) {
 	if err != nil {
 		return s.runWithoutAgent(path, err)
 	}
-	// The go command may show again what a rebuild prints, for the program that was there.
+	// The go command may repeat what a rebuild prints, for the old program.
 	s.quiet = flags.Command == "run" || s.rebuild != ""
 	file, modules := program.MainModules(flags.Dir, gocmd.Setting("GOWORK"))
 	p := program.Of(info, program.IsVendored(flags.Last("mod"), file))
@@ -73,8 +73,8 @@ func (s step) link() (err error) {
 	return s.runWithAgent(p.Path, agent, packages)
 }
 
-// ensureHook adds the hook to the packages of the link. The linker links no package that
-// nothing imports, so the hook does no harm to a program that was compiled without it.
+// ensureHook adds the hook to the packages of the link. The linker ignores packages that
+// nothing imports, so the hook does not affect a program that was compiled without it.
 func (s *step) ensureHook(packages *importConfig) error {
 	if packages.archives[hookPath] != "" {
 		packages.ownHook = true
@@ -93,8 +93,7 @@ func (s *step) ensureHook(packages *importConfig) error {
 	return nil
 }
 
-// addAgent adds the agent to the program's packages, in the place of the hook, and
-// returns what has been added.
+// addAgent replaces the hook in the program's packages with the agent, and returns the agent.
 func (s step) addAgent(packages *importConfig, info *debug.BuildInfo, flags gocmd.Flags, p program.Program) (agent, error) {
 	if packages.ownHook {
 		return agent{}, errImportPathTaken(hookPath)
@@ -105,13 +104,13 @@ func (s step) addAgent(packages *importConfig, info *debug.BuildInfo, flags gocm
 	}
 	if !bytes.Contains(main, []byte(hookPath)) {
 		if contains(s.args, "-linkshared") {
-			return agent{}, errors.New("-linkshared takes the standard library from a file that was built without it: build without -linkshared")
+			return agent{}, errors.New("-linkshared takes the standard library from a file that was built without the agent: build without -linkshared")
 		}
-		return agent{}, errors.New("its main package was compiled without the hook: build again, if need be with an empty build cache (go clean -cache)")
+		return agent{}, errors.New("its main package was compiled without the hook: build again, if necessary with an empty build cache (go clean -cache)")
 	}
 	pgo := program.Setting(info, "-pgo")
 	if pgo != "" && !filepath.IsAbs(pgo) {
-		// Under -trimpath the build information holds the base name.
+		// Under -trimpath, the build information has only the base name.
 		dir, err := s.packageDir(flags, p)
 		if err != nil {
 			return agent{}, err
@@ -137,16 +136,15 @@ func (s step) addAgent(packages *importConfig, info *debug.BuildInfo, flags gocm
 	return a, nil
 }
 
-// usesCgo reports whether the agent's packages are to be those of a build with cgo. Of
-// them only net uses it, and is to do so only where the program's does: another program
-// may be meant for a place without C libraries. A program that opens plugins must have
-// net as they have it, and the sanitizers need cgo.
+// usesCgo reports whether the agent's packages are compiled with cgo. Only net uses it, and
+// only if the program's own net does: other programs may have to run without C libraries. A
+// program that opens plugins must share net with them, and the sanitizers need cgo.
 func usesCgo(packages *importConfig, flags gocmd.Flags) bool {
 	has := func(path string) bool { return packages.archives[path] != "" }
 	return has("runtime/cgo") && (has("net") || has("plugin") || flags.Sanitizes())
 }
 
-// packageDir asks the go command for the directory of the program.
+// packageDir returns the directory of the program.
 func (s step) packageDir(flags gocmd.Flags, p program.Program) (string, error) {
 	if len(flags.Files) > 0 {
 		return filepath.Dir(gocmd.Absolute(flags.Files[0], flags.Dir)), nil
@@ -156,9 +154,9 @@ func (s step) packageDir(flags gocmd.Flags, p program.Program) (string, error) {
 	return strings.TrimSpace(out), err
 }
 
-// runWithAgent links the program with the agent. Should the linker refuse it, the program
-// is linked without: a Go release that this buildpack does not know may have its
-// reasons. If the linker refuses that too, the reason is the app's own.
+// runWithAgent links the program with the agent. If the linker refuses it, which a Go release
+// newer than this buildpack may do, it links the program without the agent. If the linker
+// refuses that too, the cause is in the app.
 func (s step) runWithAgent(path string, a agent, packages importConfig) error {
 	settings := []string{program.InjectionSetting + "=" + s.stage.ID()}
 	var flags []string
@@ -182,13 +180,13 @@ func (s step) runWithAgent(path string, a agent, packages importConfig) error {
 	if err == nil || isKilled(err) {
 		os.Stderr.Write(out)
 		if err == nil {
-			s.say("agent %s linked into %s%s", a.version(), path, off)
+			s.printLine("agent %s linked into %s%s", a.version(), path, off)
 		}
 		return err
 	}
 	reason := fmt.Errorf("the linker refuses it: %s", gocmd.Problem(string(out)+"\n"+err.Error()))
 	if s.require || s.rebuild != "" {
-		// If the linker refuses the app too, its own messages tell that.
+		// If the linker refuses the app too, its own messages say so.
 		if without, err := s.run(s.args); err != nil {
 			os.Stderr.Write(without)
 			return err
@@ -203,16 +201,16 @@ func (s step) run(args []string) ([]byte, error) {
 	return exec.Command(command[0], command[1:]...).CombinedOutput()
 }
 
-// runWithoutAgent runs the step without the agent, and says why. Tests, tools and other
-// programs that are not the app's own do not come here. A link that fails does so for a
-// reason of its own, which is then all that is said.
+// runWithoutAgent runs the step without the agent, and prints why. It is not called for
+// tests, tools and other programs that are not the app's own. If the link fails, only the
+// linker's own messages are printed.
 func (s step) runWithoutAgent(path string, reason error) error {
 	if filepath.Base(s.tool) == "compile" { // the link step says so
 		return s.exec(uncached(s.args))
 	}
 	text := gocmd.Printable(reason.Error())
 	if s.rebuild != "" {
-		// The program that is being rebuilt stays what it was.
+		// The program that is being rebuilt stays unchanged.
 		os.WriteFile(filepath.Join(s.rebuild, stage.ReasonFile), []byte(text), 0o666)
 		return errors.New(text)
 	}
@@ -226,14 +224,14 @@ func (s step) runWithoutAgent(path string, reason error) error {
 	out, err := s.run(args)
 	os.Stderr.Write(out)
 	if err == nil {
-		s.say("the metrics agent is not linked into %s: %s", path, text)
+		s.printLine("the metrics agent is not linked into %s: %s", path, text)
 	}
 	return err
 }
 
-// say prints the one line on a program in the output of the go command, unless that runs
-// the program: what go run prints may be written to a file.
-func (s step) say(format string, args ...interface{}) {
+// printLine prints a program's line in the output of the go command, except for go run: its
+// output may be written to a file.
+func (s step) printLine(format string, args ...interface{}) {
 	if !s.quiet {
 		fmt.Fprintln(os.Stderr, "hmetrics:", gocmd.Printable(fmt.Sprintf(format, args...)+s.note))
 	}

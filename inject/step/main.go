@@ -1,11 +1,11 @@
-// Command step runs one step of a build, the compile or the link step of a main
-// package, with the agent or without it:
+// Command step runs one step of a build, the compile or the link step of a main package,
+// with the agent or without it:
 //
 //	step [FLAG]… -- TOOL [ARG]…
 //
-// bin/toolexec has it built on first use, by the toolchain that builds the app, and
-// starts it. Everything that is decided about a main package, compiled beside it or
-// said of it is decided, compiled and said here.
+// bin/toolexec builds it on first use, with the app's toolchain, and starts it. It makes
+// every decision about a main package, compiles what goes with it, and prints every message
+// about it.
 package main
 
 import (
@@ -26,12 +26,12 @@ import (
 type step struct {
 	stage        stage.Stage
 	toolexec     string // -toolexec of the go commands that compile the agent, or ""
-	userToolexec string // -toolexec of the user's own, or ""
+	userToolexec string // the user's own -toolexec, or ""
 	rebuild      string // work directory of inject rebuild, or ""
-	parent       int    // process that started the step: the go command or what is between
+	parent       int    // process that started the step: the go command or a user's -toolexec
 	require      bool   // HMETRICS_INJECT
-	quiet        bool   // say nothing
-	note         string // what else to say with the line on the program
+	quiet        bool   // print nothing
+	note         string // addition to the program's line
 	tool         string // compiler or linker
 	args         []string
 }
@@ -58,7 +58,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("step", flag.ContinueOnError)
 	flags.StringVar(&dir, "stage", "", "`directory` of the stage")
 	flags.StringVar(&s.toolexec, "toolexec", "", "-toolexec of the go commands that compile the agent")
-	flags.StringVar(&s.userToolexec, "user-toolexec", "", "-toolexec of the user's own")
+	flags.StringVar(&s.userToolexec, "user-toolexec", "", "the user's own -toolexec")
 	flags.StringVar(&s.rebuild, "rebuild", "", "work `directory` of inject rebuild")
 	flags.IntVar(&s.parent, "parent", os.Getppid(), "ID of the `process` that started the step")
 	flags.StringVar(&inject, "inject", "auto", "HMETRICS_INJECT")
@@ -92,7 +92,7 @@ func (s step) command(args []string) []string {
 	return append(append(strings.Fields(s.userToolexec), s.tool), args...)
 }
 
-// exec runs the tool in the place of this process.
+// exec replaces this process with the tool.
 func (s step) exec(args []string) error {
 	argv := s.command(args)
 	program, err := exec.LookPath(argv[0])
@@ -102,8 +102,8 @@ func (s step) exec(args []string) error {
 	return syscall.Exec(program, argv, os.Environ())
 }
 
-// endAs ends this process as another one has ended, so that the go command tells what
-// happened to it.
+// endAs ends this process as another one ended, so that the go command reports what happened
+// to that.
 func endAs(exit *exec.ExitError) {
 	if isKilled(exit) {
 		syscall.Kill(os.Getpid(), exit.Sys().(syscall.WaitStatus).Signal())
@@ -111,7 +111,7 @@ func endAs(exit *exec.ExitError) {
 	os.Exit(exit.ExitCode())
 }
 
-// isKilled reports whether a signal has ended a process.
+// isKilled reports whether a signal ended a process.
 func isKilled(err error) bool {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
@@ -123,7 +123,7 @@ func isKilled(err error) bool {
 
 // importPath returns the import path of the step's package.
 func importPath() string {
-	// "path [variant]" for some.
+	// Some have the form "path [variant]".
 	return strings.SplitN(os.Getenv("TOOLEXEC_IMPORTPATH"), " ", 2)[0]
 }
 

@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// An object is a Go object file, of which only the beginning concerns us
-// (cmd/internal/goobj): a magic string of eight bytes, the fingerprint, and flags.
+// An object is a Go object file (cmd/internal/goobj). Only its beginning matters here: a
+// magic string of eight bytes, the fingerprint, and flags.
 type object []byte
 
-const objectMagic = "\x00go1" // and the release that brought the format, as 20ld
+const objectMagic = "\x00go1" // followed by the release that introduced the format, as 20ld
 
 func (o object) fingerprint() []byte { return o[8:16] }
 
-// shared reports whether the code may be loaded at any address.
+// shared reports whether the code can be loaded at any address.
 func (o object) shared() bool { return o[16]&1 != 0 }
 
-// objectFile returns the Go object file in the archive of a hook (cmd/internal/archive),
-// which it ends with:
+// objectFile returns the Go object file at the end of a hook's archive
+// (cmd/internal/archive):
 //
 //	go object linux amd64 go1.26.8 X:none
 //	…
@@ -32,17 +32,17 @@ func objectFile(archive []byte) (object, error) {
 	const end = "\n!\n"
 	i := bytes.LastIndex(archive, []byte(end+objectMagic))
 	if i < 0 || len(archive) < i+len(end)+20 || string(archive[i+len(end)+6:i+len(end)+8]) != "ld" {
-		return nil, errors.New("its object file is not of a known form: this Go release may be newer than this buildpack")
+		return nil, errors.New("its object file has an unknown form: this Go release may be newer than this buildpack")
 	}
 	return object(archive[i+len(end):]), nil
 }
 
-// contentID returns the part of a build ID that is a hash of what the archive holds
+// contentID returns the part of a build ID that is a hash of the archive's content
 // (cmd/go/internal/work/buildid.go).
 func contentID(buildID string) string { return buildID[strings.LastIndexByte(buildID, '/')+1:] }
 
-// buildID returns the build ID of an archive. It stands in the text before the
-// archive's first binary data:
+// buildID returns the build ID of an archive. It is in the text before the archive's first
+// binary data:
 //
 //	!<arch>
 //	__.PKGDEF       0           0     0     644     7955      `

@@ -10,24 +10,23 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
 )
 
-// The linker holds one archive per import path. So that an app keeps its own
-// version of whatever the agent uses, and of the agent itself, the injected
-// copies get import paths under this one. No module can be fetched by it: there
-// is no top-level domain "injected".
+// The linker accepts one archive per import path. The injected copies of the agent and its
+// modules get import paths under shadedRoot, so that an app keeps its own versions of them.
+// No module can be fetched from there: there is no top-level domain "injected".
 const (
 	shadedRoot  = "hmetrics.injected"
 	shadedStart = shadedRoot + "/agent/internal/start"
 
-	// A package of ours that takes the place of regexp in third-party ones,
-	// which could not import it where it is.
+	// The agent's package that replaces regexp in third-party packages. They cannot import
+	// it under its own path, which is internal.
 	regexpStandIn = "agent/internal/regexp"
 	shadedRegexp  = shadedRoot + "/regexp"
 )
 
-// A sourcePackage is a package of the agent, ours or of a module that we need.
+// A sourcePackage is a package of the agent or of a module that it needs.
 type sourcePackage struct {
 	path, dir string
-	ours      bool // of the staged module
+	ours      bool // in the staged module
 }
 
 // shaded returns the import path that the package gets.
@@ -39,9 +38,9 @@ func (p sourcePackage) shaded() string {
 	return shadedRoot + "/" + path
 }
 
-// shade makes the stage's directory shaded a module of the agent and the
-// third-party packages under it, imports rewritten. The caller holds the lock. What
-// is there is not trusted: a build that was killed, or the cache, has left it.
+// shade writes the stage's directory shaded: a module with the agent and the third-party
+// packages that it needs, with rewritten imports. The caller holds the lock. shade does not
+// trust existing files, which a killed build or the cache may have left.
 func (s step) shade(flags gocmd.Flags) error {
 	pkgs, err := s.sourcePackages(flags)
 	if err != nil {
@@ -54,14 +53,14 @@ func (s step) shade(flags gocmd.Flags) error {
 	if err := rewrite(shaded, pkgs); err != nil {
 		return fmt.Errorf("staging the agent: %w", err)
 	}
-	// Language features that the go lines of the originals would switch on are not
-	// needed: what is staged compiles as Go 1.18.
+	// The staged packages compile as Go 1.18. They do not need the language features of
+	// the original go lines.
 	return os.WriteFile(filepath.Join(shaded, "go.mod"), []byte("module "+shadedRoot+"\n\ngo 1.18\n"), 0o666)
 }
 
-// sourcePackages asks the go command for the agent's packages. It fetches the
-// modules through the app's own GOPROXY and checks them against our go.sum, or
-// finds them in the directory vendor that bin/package made.
+// sourcePackages asks the go command for the agent's packages. The go command fetches the
+// modules through the app's own GOPROXY and checks them against this module's go.sum, or
+// finds them in the directory vendor that bin/package wrote.
 func (s step) sourcePackages(flags gocmd.Flags) ([]sourcePackage, error) {
 	src := s.stage.Path("src")
 	mod := "-mod=readonly"
@@ -75,13 +74,13 @@ func (s step) sourcePackages(flags gocmd.Flags) ([]sourcePackage, error) {
 	out, err := s.runGo(src, moduleEnv, fetchTimeout, append(args, "./agent/internal/start", "./"+regexpStandIn)...)
 	if err != nil {
 		reason := err.Error()
-		// Where in the agent's sources a module is needed does not matter.
+		// The position in the agent's sources does not matter.
 		if i := strings.Index(reason, ": "); i >= 0 && strings.Contains(reason[:i], ".go:") && !strings.Contains(reason[:i], " ") {
 			reason = reason[i+2:]
 		}
 		remedy := "check GOPROXY and the network of the build"
 		if strings.Contains(reason, "checksum mismatch") {
-			remedy = "GOPROXY serves other code than the agent was released with: build through another"
+			remedy = "GOPROXY serves code that differs from the agent's release: use another proxy"
 		}
 		return nil, fmt.Errorf("fetching the agent's modules: %s: %s", reason, remedy)
 	}
@@ -94,13 +93,13 @@ func (s step) sourcePackages(flags gocmd.Flags) ([]sourcePackage, error) {
 	return pkgs, nil
 }
 
-// usageFile is a file of envconfig that prints help, and alone needs
-// text/template: a second of every app's first build for nothing.
+// usageFile is the file of envconfig that prints help. Only it needs text/template, which
+// would cost a second of every app's first build.
 const usageFile = "envconfig/usage.go"
 
 // rewrite copies the packages' Go files, for every platform, into dir.
 func rewrite(dir string, pkgs []sourcePackage) error {
-	// Only an import declaration holds the whole path as one string.
+	// Only import declarations have the whole path as one string.
 	var paths []string
 	for _, p := range pkgs {
 		paths = append(paths, `"`+p.path+`"`, `"`+p.shaded()+`"`)

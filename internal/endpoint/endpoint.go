@@ -1,10 +1,9 @@
 // Package endpoint stands in for Heroku's language metrics service, for use in
 // tests. It is to the agent what net/http/httptest is to an HTTP client.
 //
-// A Server listens on a real socket and is strict about what it is sent: the
-// method, the content type, the shape of the document and its exact set of
-// keys. It keeps what it accepted, says what it refused and why, and answers
-// with a fault where it is told to.
+// A Server listens on a real socket and is strict about requests: the method, the content
+// type, the shape of the document and its exact set of keys. It keeps what it accepts, lists
+// what it refuses and why, and answers with a fault where Options.Fault says so.
 package endpoint
 
 import (
@@ -26,10 +25,10 @@ import (
 const (
 	maxBody = 64 << 10 // bytes of one report's document; a real one has about 250
 	maxKept = 16 << 20 // bytes of all the documents that are kept
-	maxSaid = 400      // bytes of the reason of a refusal, which may quote what was sent
+	maxSaid = 400      // bytes of the reason for a refusal, which may quote the request
 )
 
-// Options shape a Server. The zero value works.
+// Options configure a Server. The zero value works.
 type Options struct {
 	// Addr is the TCP address to listen on. The default is a free port of
 	// 127.0.0.1.
@@ -38,45 +37,44 @@ type Options struct {
 	Listener net.Listener
 	// TLS makes the server speak https. The default is http.
 	TLS *tls.Config
-	// Keep is how many reports, and how many refusals, are kept; the oldest
-	// go first. The default is 3600, an hour of one report a second. Fewer are
-	// kept if their documents come to more than 16 MiB.
+	// Keep is the number of reports, and of refusals, to keep. The server drops the
+	// oldest first. The default is 3600, an hour of one report a second. It keeps fewer
+	// if their documents exceed 16 MiB.
 	Keep int
-	// Fault decides how a request is answered. It is called for each request
-	// to the path of a known process, before its body is read, and not
-	// concurrently. A nil Fault, and the zero Fault it may return, stand for
-	// a healthy server.
+	// Fault decides how a request is answered. It is called for each request to the
+	// path of a known process, before the body is read, and not concurrently. A nil
+	// function, and the zero Fault, mean a healthy server.
 	Fault func(Request) Fault
 	// Now is the clock that stamps reports. The default is time.Now.
 	Now func() time.Time
 }
 
-// A Request is what Options.Fault decides upon.
+// A Request is what Options.Fault decides about.
 type Request struct {
 	Process string      // the name given to URL
 	N       int         // counts the requests of this process, from 1
-	Header  http.Header // not to be changed
+	Header  http.Header // must not be changed
 }
 
 // A Rejection is a request that the server refused.
 type Rejection struct {
-	Process  string // empty if the path is nobody's
+	Process  string // empty if the path belongs to no process
 	Received time.Time
 	Status   int
-	Reason   string // never holds a path
+	Reason   string // never contains a path
 }
 
 // An Attempt is a request to the path of a known process, before its answer.
 type Attempt struct {
-	// Report is what the request brought. Of a request that is refused, or not
-	// read, it has Process and Received only.
+	// Report is the request's report. If the request is refused or not read, only
+	// Process and Received are set.
 	Report
-	Refused string // why it will be refused; empty if it will not
-	Unread  bool   // a fault will answer it without having read it
+	Refused string // why it is refused; empty if it is not
+	Unread  bool   // a fault answers it without reading it
 }
 
 // A Server accepts reports until it is closed. All its methods may be used
-// concurrently. As an http.Handler it serves the paths that URL gave out.
+// concurrently. As an http.Handler, it serves the paths that URL returned.
 type Server struct {
 	opts   Options
 	base   string // scheme and host of every URL
@@ -87,7 +85,7 @@ type Server struct {
 
 	exports exports
 
-	order sync.Mutex // held while a report is kept and announced, so that subscribers see the order of Reports
+	order sync.Mutex // held while a report is stored and announced, so that listeners see the order of Reports
 
 	mu        sync.Mutex
 	paths     map[string]*process // by path
@@ -136,15 +134,15 @@ func Start(o Options) (*Server, error) {
 		Handler:           s,
 		ReadHeaderTimeout: 30 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
-		// A client that gives up is part of what this server is for.
+		// This server expects clients that give up.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	go s.http.Serve(ln)
 	return s, nil
 }
 
-// New returns a Server that does not listen: an http.Handler for a test that
-// has a network of its own. Its URLs have the host endpoint.invalid.
+// New returns a Server that does not listen: an http.Handler for a test with its own
+// network. Its URLs have the host endpoint.invalid.
 func New(o Options) *Server {
 	if o.Keep <= 0 {
 		o.Keep = 3600
@@ -163,8 +161,8 @@ func New(o Options) *Server {
 	return s
 }
 
-// Close stops the server, ends the requests it is serving and waits for them.
-// What it kept can still be read.
+// Close stops the server, ends its active requests and waits for them. What the server kept
+// can still be read.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.cancel()
@@ -177,9 +175,9 @@ func (s *Server) Close() error {
 	return err
 }
 
-// URL returns where the named process is to report, for HEROKU_METRICS_URL.
-// Its path is a secret of that process's own, as it is on Heroku: drawn at
-// random at the first call for that name, and the same at every later one.
+// URL returns the URL for the named process to report to, for HEROKU_METRICS_URL. As on
+// Heroku, its path is a secret of the process: random at the first call for that name, and
+// the same at every later call.
 func (s *Server) URL(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,31 +193,31 @@ func (s *Server) URL(name string) string {
 	return s.base + p.path
 }
 
-// Reports returns the accepted reports that are still kept, oldest first.
+// Reports returns the accepted reports that the server still keeps, oldest first.
 func (s *Server) Reports() []Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Report(nil), s.reports...)
 }
 
-// Rejected returns the refused requests that are still kept, oldest first.
+// Rejected returns the refused requests that the server still keeps, oldest first.
 func (s *Server) Rejected() []Rejection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Rejection(nil), s.rejected...)
 }
 
-// OnReport has f called with every report accepted from now on, in the order
-// of Reports and never concurrently, before its sender has the answer: f must be
-// quick. The returned function ends the subscription.
+// OnReport calls f with every report that is accepted from now on, in the order of Reports
+// and never concurrently. It does so before the sender gets the answer, so f must be quick.
+// The returned function ends the subscription.
 func (s *Server) OnReport(f func(Report)) (stop func()) {
 	return s.listen(listener{report: f})
 }
 
-// OnAttempt has f called with every request to the path of a known process from
-// now on, before it is answered, and never concurrently with itself or with what
-// OnReport was given. An accepted report is an attempt first. f must be quick. The
-// returned function ends the subscription.
+// OnAttempt calls f with every request to the path of a known process from now on, before
+// the answer. It never does so concurrently with itself or with the functions of OnReport. An
+// accepted report is an attempt first. f must be quick. The returned function ends the
+// subscription.
 func (s *Server) OnAttempt(f func(Attempt)) (stop func()) {
 	return s.listen(listener{attempt: f})
 }
@@ -237,18 +235,18 @@ func (s *Server) listen(l listener) (stop func()) {
 	}
 }
 
-// Wait returns the kept reports as soon as n were accepted since the start,
-// or what there is and an error once ctx is done or the server closed.
+// Wait returns the kept reports as soon as n reports were accepted since the start. If ctx
+// is done or the server closed first, it returns the kept reports and an error.
 func (s *Server) Wait(ctx context.Context, n int) ([]Report, error) {
 	err := s.wait(ctx, &s.accepted, n, "reports")
 	return s.Reports(), err
 }
 
-// A tally counts what was accepted since the start.
+// A tally counts acceptances since the start.
 type tally struct {
 	mu    sync.Mutex
 	n     int
-	grown chan struct{} // closed at the next one, if somebody waits for it
+	grown chan struct{} // closed at the next one; nil if nobody waits
 }
 
 func (t *tally) add() {
@@ -261,7 +259,7 @@ func (t *tally) add() {
 	}
 }
 
-// now returns the count, and what is closed when that grows.
+// now returns the count, and a channel that is closed when the count grows.
 func (t *tally) now() (n int, grown <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -271,8 +269,8 @@ func (t *tally) now() (n int, grown <-chan struct{}) {
 	return t.n, t.grown
 }
 
-// wait returns as soon as n were accepted, or an error once ctx is done or the
-// server closed.
+// wait returns as soon as n were accepted. If ctx is done or the server closed first, it
+// returns an error.
 func (s *Server) wait(ctx context.Context, accepted *tally, n int, what string) error {
 	for {
 		have, grown := accepted.now()
@@ -321,7 +319,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	report.Process = name
 	s.announce(Attempt{Report: report})
-	aw := &answer{ResponseWriter: w, accept: func() { s.keep(report) }}
+	aw := &answer{ResponseWriter: w, accept: func() { s.store(report) }}
 	if fault.Serve != nil {
 		fault.Serve(aw, r)
 	}
@@ -353,8 +351,7 @@ func (s *Server) decide(path string, header http.Header) (name string, f Fault, 
 	return p.name, f, true
 }
 
-// read takes the report out of a request, or says with which status to
-// refuse it.
+// read reads the report in a request, or returns the status to refuse it with.
 func (s *Server) read(r *http.Request) (Report, int, error) {
 	if r.Method != http.MethodPost {
 		return Report{}, http.StatusMethodNotAllowed, fmt.Errorf("method %s, not POST", r.Method)
@@ -377,7 +374,7 @@ func (s *Server) read(r *http.Request) (Report, int, error) {
 	return report, 0, nil
 }
 
-// reason returns why a request is refused, which may quote what was sent.
+// reason returns the reason for a refusal, which may quote the request.
 func reason(err error) string {
 	text := err.Error()
 	if len(text) > maxSaid {
@@ -389,15 +386,15 @@ func reason(err error) string {
 func (s *Server) announce(a Attempt) {
 	s.order.Lock()
 	defer s.order.Unlock()
-	s.tell(func(l listener) {
+	s.notify(func(l listener) {
 		if l.attempt != nil {
 			l.attempt(a)
 		}
 	})
 }
 
-// tell calls f with each listener. The caller holds order.
-func (s *Server) tell(f func(listener)) {
+// notify calls f with each listener. The caller holds order.
+func (s *Server) notify(f func(listener)) {
 	s.mu.Lock()
 	call := s.subscribed()
 	s.mu.Unlock()
@@ -406,7 +403,7 @@ func (s *Server) tell(f func(listener)) {
 	}
 }
 
-func (s *Server) keep(r Report) {
+func (s *Server) store(r Report) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()
@@ -429,8 +426,7 @@ func (s *Server) keep(r Report) {
 	}
 }
 
-// subscribed returns the listeners in the order in which they subscribed. The
-// caller holds mu.
+// subscribed returns the listeners in the order of their subscriptions. The caller holds mu.
 func (s *Server) subscribed() []listener {
 	var call []listener
 	for id := 0; id < s.nextID; id++ {

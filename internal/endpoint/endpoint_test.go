@@ -200,7 +200,7 @@ func TestKeepsABoundedSize(t *testing.T) {
 	padded := []byte(good + strings.Repeat(" ", maxBody-len(good)))
 	const n = maxKept/maxBody + 10
 	for i := 0; i < n; i++ {
-		s.keep(Report{Goroutines: float64(i), Body: padded})
+		s.store(Report{Goroutines: float64(i), Body: padded})
 	}
 	kept := s.Reports()
 	if len(kept) != maxKept/maxBody || kept[len(kept)-1].Goroutines != n-1 {

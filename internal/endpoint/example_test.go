@@ -8,7 +8,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// A reporter is given the address of its process, and what came is looked at.
+// A reporter gets the URL of its process, and the test reads what it sent.
 func ExampleStart() {
 	server, err := endpoint.Start(endpoint.Options{Fault: endpoint.Script(endpoint.Status(503))})
 	if err != nil {

@@ -10,17 +10,16 @@ import (
 	"time"
 )
 
-// A Fault answers a request in the server's place. The zero Fault is none:
-// the report is accepted with 200 and an empty body.
+// A Fault answers a request in place of the server. The zero Fault is none: the server
+// accepts the report with 200 and an empty body.
 type Fault struct {
 	Name string
-	// Unread says that Serve gets the request with its body not read. Such a
-	// report is never accepted.
+	// Unread says that Serve gets the request before its body is read. The report is
+	// never accepted then.
 	Unread bool
-	// Serve answers the request; if it writes nothing the answer is 200. A
-	// 2xx status accepts the report, since that is what tells its sender so.
-	// The request's context ends when the sender goes away or the server is
-	// closed.
+	// Serve answers the request; if it writes nothing, the answer is 200. A 2xx status
+	// accepts the report, since the sender takes it so. The request's context ends when
+	// the sender disconnects or the server is closed.
 	Serve func(w http.ResponseWriter, r *http.Request)
 }
 
@@ -53,8 +52,8 @@ func (a *answer) Flush() {
 	}
 }
 
-// Script returns a function for Options.Fault that answers the first requests
-// with the given faults in turn, and every later one healthily.
+// Script returns a function for Options.Fault that answers the first requests with the given
+// faults in turn, and every later request without a fault.
 func Script(faults ...Fault) func(Request) Fault {
 	return func(Request) Fault {
 		if len(faults) == 0 {
@@ -96,8 +95,7 @@ func BlackHole() Fault {
 	}}
 }
 
-// SlowHeaders answers 200 after d. The report is accepted if its sender
-// waited that long.
+// SlowHeaders answers 200 after d. The report is accepted if its sender waits that long.
 func SlowHeaders(d time.Duration) Fault {
 	return Fault{Name: "slow headers", Serve: func(w http.ResponseWriter, r *http.Request) {
 		if !pause(r, d) {
@@ -106,8 +104,7 @@ func SlowHeaders(d time.Duration) Fault {
 	}}
 }
 
-// SlowBody answers 200 at once and then a body of one byte each d, without
-// end.
+// SlowBody answers 200 at once, and then an endless body of one byte every d.
 func SlowBody(d time.Duration) Fault {
 	return Fault{Name: "slow body", Serve: func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
@@ -115,8 +112,7 @@ func SlowBody(d time.Duration) Fault {
 	}}
 }
 
-// EndlessBody answers 200 and a body without end, as fast as the sender
-// takes it.
+// EndlessBody answers 200 and an endless body, as fast as the sender reads it.
 func EndlessBody() Fault {
 	return Fault{Name: "endless body", Serve: func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
@@ -151,8 +147,8 @@ func ResetRead() Fault {
 	return Fault{Name: "reset after the request was read", Serve: reset}
 }
 
-// Raw answers with the given bytes, then closes the connection. A complete
-// HTTP/1.x head with a 2xx status in them accepts the report.
+// Raw answers with the given bytes, then closes the connection. If they contain a complete
+// HTTP/1.x head with a 2xx status, the report is accepted.
 func Raw(name, raw string) Fault {
 	return Fault{Name: name, Serve: func(w http.ResponseWriter, _ *http.Request) {
 		conn := take(w)
@@ -178,7 +174,7 @@ func reset(w http.ResponseWriter, _ *http.Request) {
 	conn.Close()
 }
 
-// take takes the connection from net/http, to be answered by hand.
+// take takes over the connection from net/http.
 func take(w http.ResponseWriter) net.Conn {
 	if a, ok := w.(*answer); ok {
 		a.done = true
@@ -192,8 +188,7 @@ func take(w http.ResponseWriter) net.Conn {
 	panic(http.ErrAbortHandler)
 }
 
-// stream sends chunk after chunk, d apart, until the sender of the request
-// has had enough.
+// stream sends chunks, d apart, until the sender of the request disconnects.
 func stream(w http.ResponseWriter, r *http.Request, chunk []byte, d time.Duration) {
 	for {
 		if _, err := w.Write(chunk); err != nil {
@@ -206,7 +201,7 @@ func stream(w http.ResponseWriter, r *http.Request, chunk []byte, d time.Duratio
 	}
 }
 
-// pause waits for d and says whether the request was not given up meanwhile.
+// pause waits for d. It returns false if the request ended meanwhile.
 func pause(r *http.Request, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

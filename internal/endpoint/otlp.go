@@ -14,28 +14,28 @@ import (
 	"unicode/utf8"
 )
 
-// otlpPath follows the path that URL gave out, as OpenTelemetry has it follow
-// OTEL_EXPORTER_OTLP_ENDPOINT.
+// otlpPath follows the path that URL returned, as it follows OTEL_EXPORTER_OTLP_ENDPOINT in
+// OpenTelemetry.
 const otlpPath = "/v1/metrics"
 
-// An Export is one request by OTLP: metrics of a Go runtime by OpenTelemetry's
+// An Export is one request by OTLP: metrics of a Go runtime that follow OpenTelemetry's
 // conventions.
 type Export struct {
 	Process  string
 	Received time.Time
 	Gzip     bool   // whether it was compressed
 	Body     []byte // the document, an ExportMetricsServiceRequest
-	Refused  string // why it was refused, of what only OnExport is told; empty if it was not
+	Refused  string // why it was refused, for OnExport only; empty if it was not
 
 	Resource             map[string]string
 	ScopeName, ScopeVers string
-	Start, Time          time.Time // of every point that is cumulative; Time of all others too
-	// Values are the points of counters, by the name of the metric or, where
-	// it has an attribute, by name{value of the attribute}. Those that came as
-	// deltas are totals too, once the server has taken the export.
+	Start, Time          time.Time // of every cumulative point; Time of all other points too
+	// Values are the values of counters, by the name of the metric or, if it has an
+	// attribute, by name{value of the attribute}. Once the server has accepted the
+	// export, deltas are converted to totals.
 	Values     map[string]float64
 	Histograms map[string]Histogram
-	// Deltas are the names in Values and Histograms of points that told what was
+	// Deltas are the names in Values and Histograms of points that were sent as what was
 	// added since Since.
 	Deltas []string
 	Since  time.Time
@@ -49,7 +49,7 @@ type Histogram struct {
 	Counts []uint64
 }
 
-// exports are what a Server was sent by OTLP.
+// exports are the exports that a Server received by OTLP.
 type exports struct {
 	mu       sync.Mutex
 	kept     []Export
@@ -57,8 +57,8 @@ type exports struct {
 	last     map[string]Export // with deltas, by service.instance.id, with totals
 }
 
-// continues returns an error unless the deltas of e begin where those end that were
-// accepted before, or with them, which is right if their acknowledgement got lost.
+// continues returns an error unless the deltas of e begin where the accepted ones end. They
+// may also begin where those began, if their acknowledgement was lost.
 func (x *exports) continues(e Export) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -74,7 +74,7 @@ func (x *exports) continues(e Export) error {
 	return fmt.Errorf("deltas begin at %v, not at %v", e.Since, begins[0])
 }
 
-// total makes totals of the deltas of e.
+// total converts the deltas of e to totals.
 func (x *exports) total(e Export) {
 	if len(e.Deltas) == 0 {
 		return
@@ -99,28 +99,27 @@ func (x *exports) total(e Export) {
 	x.last[id] = e
 }
 
-// OTLPURL returns what the named process is to have as
-// OTEL_EXPORTER_OTLP_METRICS_ENDPOINT. OTEL_EXPORTER_OTLP_ENDPOINT is the URL
-// that URL returns.
+// OTLPURL returns the OTEL_EXPORTER_OTLP_METRICS_ENDPOINT for the named process. For
+// OTEL_EXPORTER_OTLP_ENDPOINT, use what URL returns.
 func (s *Server) OTLPURL(name string) string { return s.URL(name) + otlpPath }
 
-// Exports returns the accepted exports that are still kept, oldest first.
+// Exports returns the accepted exports that the server still keeps, oldest first.
 func (s *Server) Exports() []Export {
 	s.exports.mu.Lock()
 	defer s.exports.mu.Unlock()
 	return append([]Export(nil), s.exports.kept...)
 }
 
-// WaitExports returns the kept exports as soon as n were accepted since the
-// start, or what there is and an error once ctx is done or the server closed.
+// WaitExports returns the kept exports as soon as n exports were accepted since the start.
+// If ctx is done or the server closed first, it returns the kept exports and an error.
 func (s *Server) WaitExports(ctx context.Context, n int) ([]Export, error) {
 	err := s.wait(ctx, &s.exports.accepted, n, "exports")
 	return s.Exports(), err
 }
 
-// OnExport has f called with every export that is accepted or refused from now on.
-// Of one that is refused it has Process, Received and Refused only. It is called
-// like the function given to OnReport. The returned function ends the subscription.
+// OnExport calls f with every export that is accepted or refused from now on. A refused
+// export has only Process, Received and Refused. f is called like the function of OnReport.
+// The returned function ends the subscription.
 func (s *Server) OnExport(f func(Export)) (stop func()) {
 	return s.listen(listener{export: f})
 }
@@ -155,7 +154,7 @@ func (s *Server) serveOTLP(w http.ResponseWriter, r *http.Request) {
 	aw.WriteHeader(http.StatusOK)
 }
 
-// takeExport keeps an export, if it was accepted, and tells of it.
+// takeExport stores an export if it was accepted, and notifies the listeners.
 func (s *Server) takeExport(e Export) {
 	s.order.Lock()
 	defer s.order.Unlock()
@@ -169,15 +168,15 @@ func (s *Server) takeExport(e Export) {
 		x.accepted.add()
 		x.mu.Unlock()
 	}
-	s.tell(func(l listener) {
+	s.notify(func(l listener) {
 		if l.export != nil {
 			l.export(e)
 		}
 	})
 }
 
-// PartialSuccess answers 200 and that so many data points were rejected, for the
-// reason given. The export is accepted.
+// PartialSuccess answers 200 and says that a number of data points were rejected, for the
+// given reason. The export is accepted.
 func PartialSuccess(rejected uint64, reason string) Fault {
 	return Fault{Name: "partial success", Serve: func(w http.ResponseWriter, _ *http.Request) {
 		var n [binary.MaxVarintLen64]byte
@@ -187,8 +186,7 @@ func PartialSuccess(rejected uint64, reason string) Fault {
 	}}
 }
 
-// readExport takes the export out of a request, or says with which status to
-// refuse it.
+// readExport reads the export in a request, or returns the status to refuse it with.
 func (s *Server) readExport(r *http.Request) (Export, int, error) {
 	if r.Method != http.MethodPost {
 		return Export{}, http.StatusMethodNotAllowed, fmt.Errorf("method %s, not POST", r.Method)
@@ -224,14 +222,14 @@ func (s *Server) readExport(r *http.Request) (Export, int, error) {
 	return e, 0, nil
 }
 
-// A convention is what OpenTelemetry has a metric be.
+// A convention describes a metric of OpenTelemetry's conventions.
 type convention struct {
 	unit      string
 	histogram bool
 	monotonic bool
 	double    bool
 	attribute string
-	values    string // of the attribute, each between commas
+	values    string // values of the attribute, each between commas
 }
 
 var conventions = map[string]convention{
@@ -249,9 +247,9 @@ var conventions = map[string]convention{
 	"go.cpu.time":                 {unit: "s", monotonic: true, double: true, attribute: "go.cpu.state", values: ",user,gc,scavenge,idle,"},
 }
 
-// ParseExport takes an ExportMetricsServiceRequest, which must hold one resource
-// with one scope and, by OpenTelemetry's conventions, metrics of a Go runtime:
-// each once, with the right unit, kind and temporality, and nothing else.
+// ParseExport parses an ExportMetricsServiceRequest. It must contain one resource with one
+// scope, and metrics of a Go runtime that follow OpenTelemetry's conventions: each once, with
+// the right unit, kind and temporality, and nothing else.
 func ParseExport(document []byte) (e Export, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -373,8 +371,8 @@ func (e *Export) histogram(name string, data parsed) {
 	}
 }
 
-// times reads the times of a point, which all that are cumulative, and all that are
-// not, have in common.
+// times reads the times of a point. All cumulative points share theirs, and so do all
+// others.
 func (e *Export) times(point parsed, delta bool) {
 	start, now, common := time.Unix(0, int64(point.one(2).number)), time.Unix(0, int64(point.one(3).number)), &e.Start
 	if delta {
@@ -393,10 +391,10 @@ func (r refusal) Error() string { return string(r) }
 
 func refuse(format string, args ...interface{}) { panic(refusal(fmt.Sprintf(format, args...))) }
 
-// A field is one of a message in the wire format of protobuf.
+// A field is a field of a message in the wire format of protobuf.
 type field struct {
-	number uint64 // of a varint or 64 bits
-	bytes  []byte // of what has a length
+	number uint64 // value of a varint or of 64 bits
+	bytes  []byte // value with a length
 }
 
 func (f field) text() string {
@@ -411,8 +409,8 @@ type parsed struct {
 	fields map[uint64][]field
 }
 
-// one returns the field of that number, of which there has to be one, or the
-// zero field if there is none: what is left out is zero in protobuf.
+// one returns the field with that number, which must not be repeated. If it is absent, one
+// returns the zero field, as in protobuf.
 func (m parsed) one(number uint64) field {
 	switch fs := m.fields[number]; len(fs) {
 	case 0:
@@ -424,8 +422,8 @@ func (m parsed) one(number uint64) field {
 	return field{}
 }
 
-// delta reads AggregationTemporality: whether the points tell what was added, which
-// those that can go down must not.
+// delta reads AggregationTemporality: whether the points hold what was added. Points that
+// can go down must not.
 func (m parsed) delta(grows bool) bool {
 	t := m.one(2).number
 	if t != 2 && !(grows && t == 1) {
@@ -434,8 +432,8 @@ func (m parsed) delta(grows bool) bool {
 	return t == 1
 }
 
-// message parses a message that may have the known fields, each given as its
-// number and its type: m has a length, v is a varint, f has 64 bits.
+// message parses a message with the known fields, each given as its number and its type: m
+// has a length, v is a varint, f has 64 bits.
 func message(b []byte, name, known string) parsed {
 	m := parsed{name, map[uint64][]field{}}
 	varint := func() uint64 {
@@ -473,7 +471,7 @@ func message(b []byte, name, known string) parsed {
 	return m
 }
 
-// attributeOf reads a KeyValue with a string for a value.
+// attributeOf reads a KeyValue with a string value.
 func attributeOf(f field) (key, value string) {
 	kv := message(f.bytes, "KeyValue", "1m 2m")
 	any := message(kv.one(2).bytes, "AnyValue", "1m")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The report that the README shows as a whole one is whole.
+// The report in the README is complete.
 func TestReadme(t *testing.T) {
 	b, err := os.ReadFile("../../README.md")
 	if err != nil {

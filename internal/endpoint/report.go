@@ -20,19 +20,18 @@ type Report struct {
 	Collections float64 // go.gc.collections, garbage collections completed
 	PauseNS     float64 // go.gc.pause.ns, stop-the-world time of the collector, ns
 
-	// Gauges: how things stood when the report was made.
+	// Gauges: values at the time of the report.
 	HeapBytes   float64 // go.memory.heap.bytes, allocated heap objects
 	StackBytes  float64 // go.memory.stack.bytes, stack spans
 	HeapObjects float64 // go.memory.heap.objects, live objects
 	GCGoal      float64 // go.gc.goal, heap size at which the next collection starts, bytes
 	Goroutines  float64 // go.routines
 
-	Body []byte // the document as it was received
+	Body []byte // the document as received
 }
 
-// Parse takes a report's document, which must hold exactly the keys that
-// Heroku's service knows, each once, with a finite number that is not
-// negative, and nothing after it.
+// Parse parses a report's document. It must contain exactly the keys that Heroku's service
+// knows, each once, with a finite number that is not negative, and nothing after the object.
 func Parse(body []byte) (Report, error) {
 	r := Report{Body: body}
 	groups := map[string]map[string]*float64{
@@ -85,8 +84,7 @@ func Parse(body []byte) (Report, error) {
 }
 
 // object reads a JSON object from dec and calls member at each key's value.
-// encoding/json cannot decode this strictly: it lets repeated keys and keys in
-// another case pass.
+// encoding/json is not strict enough: it accepts repeated keys and keys in another case.
 func object(dec *json.Decoder, what string, member func(key string) error) error {
 	t, err := dec.Token()
 	if err != nil {

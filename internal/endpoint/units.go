@@ -18,7 +18,7 @@ func Bytes(n float64) string {
 		n /= 1024
 		i++
 	}
-	// 1023.95 would be rendered as 1024.0.
+	// 1023.95 would become 1024.0.
 	if n >= 1023.95 && i < len(units)-1 {
 		n /= 1024
 		i++
@@ -29,7 +29,7 @@ func Bytes(n float64) string {
 	return fmt.Sprintf("%.1f %s", n, units[i])
 }
 
-// Count renders a whole number with its thousands apart, such as 12,345.
+// Count renders a whole number with commas, such as 12,345.
 func Count(n float64) string {
 	if n >= 1e18 {
 		return fmt.Sprintf("%.3g", n)

@@ -15,8 +15,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// Each example is built and reports; the advanced one delivers what is pending
-// when it is told to end, as Heroku does, with SIGTERM.
+// Each example builds and reports. The advanced one delivers what is pending after SIGTERM,
+// as Heroku sends it.
 func TestExamples(t *testing.T) {
 	for _, name := range []string{"basic", "logging", "advanced"} {
 		name := name

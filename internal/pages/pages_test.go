@@ -1,4 +1,4 @@
-// Package pages tests this repository's pages.
+// Package pages tests the links in this repository's pages.
 package pages
 
 import (
@@ -16,7 +16,7 @@ var (
 	mark    = regexp.MustCompile("[^a-z0-9 _-]")
 )
 
-// Each link to a file of this repository leads to one, and each link to a heading, too.
+// Each link to a file or a heading of this repository has a target.
 func TestLinks(t *testing.T) {
 	const root = "../.."
 	n := 0
@@ -59,7 +59,7 @@ func read(t *testing.T, name string) string {
 	return fence.ReplaceAllString(string(text), "")
 }
 
-// hasHeading reports whether a page has a heading of which GitHub makes an anchor.
+// hasHeading reports whether a page has a heading with this anchor on GitHub.
 func hasHeading(page, anchor string) bool {
 	for _, m := range heading.FindAllStringSubmatch(page, -1) {
 		if strings.ReplaceAll(mark.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-") == anchor {

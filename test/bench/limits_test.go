@@ -18,11 +18,11 @@ import (
 
 var update = flag.Bool("update", false, "store the list of steps, and show in the READMEs what readings.jsonl holds")
 
-// limits are readings that a change of the buildpack can make higher and that do not
-// depend on how fast or busy a machine is, and margins in percent for what else can.
+// limits are readings that a change of the buildpack can increase, and that do not depend on
+// the machine's speed or load. The margins, in percent, are for other causes.
 var limits = map[string]struct{ reading, margin float64 }{
 	// What the shell executes in bin/toolexec on a step that is not ours, up to the exec of
-	// the tool. The margin is for another dash or libc; a case more costs about 1 %.
+	// the tool. The margin is for another dash or libc; another case costs about 1 %.
 	"instructions":                           {181235, 5},
 	"instructions after another -toolexec":   {458631, 5},
 	"bytes of a program without net/http":    {6579536, 1}, // patch releases of Go differ
@@ -36,11 +36,11 @@ func limited(t *testing.T, name string, got float64) {
 	l := limits[name]
 	t.Logf("%s: %.0f, was %.0f", name, got, l.reading)
 	if got > l.reading*(1+l.margin/100) {
-		t.Errorf("%s: %.0f is more than %.0f and %v %%. Find what made it dearer; if that is worth it, enter it in limits", name, got, l.reading, l.margin)
+		t.Errorf("%s: %.0f is more than %.0f plus %v %%. Find the cause; if it is worth the cost, enter the new figure in limits", name, got, l.reading, l.margin)
 	}
 }
 
-// openLimited is for what takes long and is another figure on another release of Go.
+// openLimited opens a workspace for a slow test whose figures depend on the Go release.
 func openLimited(t *testing.T) *workspace {
 	if os.Getenv("HMETRICS_TEST_SLOW") != "1" || !strings.HasPrefix(runtime.Version(), "go1.26") {
 		t.Skip("HMETRICS_TEST_SLOW is not 1, or the release of Go is not that of the limits, 1.26")
@@ -51,15 +51,15 @@ func openLimited(t *testing.T) *workspace {
 	return w
 }
 
-// TestInstructions counts what the shell executes in bin/toolexec until it execs the
-// tool, more than for a script that does nothing else. The tool is not there, because
-// valgrind cannot tell of a process that has become another.
+// TestInstructions counts the instructions of the shell in bin/toolexec until it execs the
+// tool, compared with a script that does nothing else. The tool does not exist, because
+// valgrind cannot follow an exec.
 func TestInstructions(t *testing.T) {
 	if _, err := exec.LookPath("valgrind"); err != nil {
 		t.Skip("valgrind is not installed: apt-get install valgrind")
 	}
-	// The shell looks through all arguments and GOFLAGS character by character, so paths
-	// are as long everywhere, about as on a platform.
+	// The shell reads all arguments and GOFLAGS character by character, so paths have the
+	// same length everywhere, about that on a platform.
 	long := func(name string) string { return strings.Repeat("./", (90-len(name))/2) + name }
 	step := strings.Fields(long("not-there/compile") + " -o $WORK/b001/_pkg_.a -trimpath $WORK/b001=> -p example.com/app/internal/p000" +
 		" -lang=go1.24 -complete -buildid aaaaaaaaaaaaaaaaaaaa/aaaaaaaaaaaaaaaaaaaa -goversion go1.26.8 -c=2 -shared=false" +
@@ -91,9 +91,9 @@ func TestGrowth(t *testing.T) {
 	limited(t, "bytes of a program with net/http", w.growth(t.Context(), serveApp, buildpack))
 }
 
-// A report to Heroku, and an export by OTLP, cost a number of objects. The first one
-// connects, the first answer fills caches, and asking allocates too: two answers with no
-// report between them tell how much.
+// Each report to Heroku and each export by OTLP allocates a number of objects. The first one
+// connects, the first answer fills caches, and the query allocates too: two queries without a
+// report between them show how much.
 func TestAllocations(t *testing.T) {
 	w := openLimited(t)
 	file := w.binary(t.Context(), serveApp, buildpack)

@@ -1,5 +1,5 @@
-// Command bench measures what the buildpack costs, beside the alternatives. See its -h,
-// and README.md for the readings that are kept here.
+// Command bench measures what the buildpack costs, compared with the alternatives. See
+// its -h. README.md has the readings that are kept here.
 package main
 
 import (
@@ -21,16 +21,13 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-const help = `Measure what the buildpack costs, beside a plain build and the alternatives: builds,
-binaries, start-up, memory, CPU time.
+const help = `Measure what the buildpack costs in builds, programs, start-up and CPU time, compared
+with a plain build and the alternatives. test/bench/README.md describes the rows.
 
-Both sides of a row are measured one after the other, and so is whatever else runs on the
-machine. The table has the medians of the pairs, and how far they spread. With -json each
-reading is kept as soon as its pair is there; the table shows the last run of each row there.
+Usage: go run ./test/bench [flags]
 
-Usage:
-
-	go run ./test/bench [flags]
+The two sides of a row are measured in turn. The table shows the medians of the pairs,
+and their spread. With -json, it shows the last run of each row in the file.
 
 Examples:
 
@@ -40,9 +37,7 @@ Examples:
 Exit status: 0 if every target is met, 1 if not or if a row could not be measured, 2
 if the command line is wrong.
 
-Rows:
-
-`
+Rows:`
 
 func main() {
 	o, err := parse(os.Args[1:], os.Stdout)
@@ -74,18 +69,21 @@ type options struct {
 func parse(args []string, out io.Writer) (o options, err error) {
 	chosen, peer := regexp.MustCompile(""), false
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	fs.Func("run", "only the rows whose name this `regexp` matches", func(s string) (err error) {
+	fs.Func("run", "measure only the rows whose name this `regexp` matches", func(s string) (err error) {
 		chosen, err = regexp.Compile(s)
 		return err
 	})
-	fs.IntVar(&o.pairs, "pairs", 7, "measure each row this many `times`; 0 shows what is in the file -json")
-	fs.BoolVar(&peer, "orchestrion", false, "measure Orchestrion too, as rows of the name NAME/orchestrion")
-	fs.StringVar(&o.json, "json", "", "add the readings to this `file`, a line of JSON each")
+	fs.IntVar(&o.pairs, "pairs", 7, "measure each row this many `times`; 0 shows the file of -json")
+	fs.BoolVar(&peer, "orchestrion", false, "measure Orchestrion too, in rows called NAME/orchestrion")
+	fs.StringVar(&o.json, "json", "", "append the readings to this `file`, one line of JSON each")
 	text := help
-	for _, r := range rows {
-		text += fmt.Sprintf("  %-12s  %s, beside %s\n", r.name, r.what, r.against)
+	for i, r := range rows {
+		if i%8 == 0 {
+			text += "\n "
+		}
+		text += " " + r.name
 	}
-	if err := machine.ParseFlags(fs, args, out, strings.TrimSpace(text)); err != nil {
+	if err := machine.ParseFlags(fs, args, out, text); err != nil {
 		return o, err
 	}
 	for _, r := range rows {
@@ -98,11 +96,11 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	}
 	switch {
 	case fs.NArg() > 0:
-		return o, fmt.Errorf("unexpected %q: rows are chosen with -run", fs.Arg(0))
+		return o, fmt.Errorf("unexpected %q: choose rows with -run", fs.Arg(0))
 	case o.pairs < 0 || o.pairs == 0 && o.json == "":
-		return o, fmt.Errorf("-pairs %d: nothing is measured, and no -json names a file to show", o.pairs)
+		return o, fmt.Errorf("-pairs %d measures nothing, and no -json names a file to show", o.pairs)
 	case len(o.rows) == 0:
-		return o, fmt.Errorf("-run %v: no row has such a name: -h shows them", chosen)
+		return o, fmt.Errorf("-run %v matches no row: -h lists them", chosen)
 	}
 	return o, nil
 }

@@ -27,16 +27,16 @@ type reading struct {
 	CPU   float64 `json:"cpu,omitempty"` // seconds of CPU time in it, where that is known
 }
 
-// A journal holds readings and writes each to a file at once as a line of JSON: what ends
-// the command half way through loses nothing.
+// A journal holds readings and writes each to a file at once, as a line of JSON, so an
+// interrupted command loses nothing.
 type journal struct {
 	run, release string
 	file         *os.File
 	readings     []reading
 }
 
-// openJournal reads what an earlier run left in the file name, which may be empty or
-// not exist yet, and goes on writing to it.
+// openJournal reads the readings of earlier runs from a file, and appends to it. name may be
+// empty, and the file need not exist.
 func openJournal(name string) (j *journal, err error) {
 	defer try.Handle(&err)
 	file := try.E1(os.OpenFile(cmp.Or(name, os.DevNull), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666))
@@ -57,7 +57,7 @@ func (j *journal) add(r reading) {
 	try.E(json.NewEncoder(j.file).Encode(r))
 }
 
-// A summary is what the pairs of a row come to. The spread, from low to high, is a
+// A summary summarizes the pairs of a row. The spread, from low to high, is a
 // confidence interval of the median: 94 % with five pairs, 97 % with six.
 type summary struct {
 	pairs     int
@@ -68,8 +68,8 @@ type summary struct {
 	machine   string
 }
 
-// summary sums up the pairs of a row that have both sides; there may be none. They are of
-// the last run that has any: figures of different runs are never mixed.
+// summary summarizes the complete pairs of a row; there may be none. They come from the last
+// run that has any: figures of different runs are never mixed.
 func (j *journal) summary(r row) (s summary) {
 	sides, run := map[string]map[int]reading{}, ""
 	for _, x := range j.readings {
@@ -116,8 +116,8 @@ func median(values []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// table returns a table of the rows that have readings, and whether no target is missed.
-// It has what is needed to judge a row, unless it is to be brief and of some rows alone.
+// table returns a table of the rows that have readings, and whether every target is met.
+// If brief names rows, the table has only these, with fewer columns.
 func (j *journal) table(brief ...string) (text string, met bool) {
 	full, met := len(brief) == 0, true
 	machine := ""
@@ -145,7 +145,7 @@ func (j *journal) table(brief ...string) (text string, met bool) {
 		text += line(full, []string{r.name, r.what, r.against + ": " + r.show(s.b), r.show(s.a), r.shown(s.mid), spread, beside,
 			fmt.Sprint(s.pairs), cpu, target})
 	}
-	head := line(full, []string{"row", "what is measured (" + machine + ")", "beside it", "with it", "compared", "lowest … highest", "Orchestrion",
+	head := line(full, []string{"row", "what is measured (" + machine + ")", "baseline", "with the buildpack", "ratio or difference", "lowest … highest", "Orchestrion",
 		"pairs", "CPU", "target"})
 	return head + strings.Repeat("|---", strings.Count(head, "|")-1) + "|\n" + text, met
 }

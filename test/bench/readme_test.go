@@ -10,12 +10,12 @@ import (
 	"github.com/dsnet/try"
 )
 
-// What the READMEs say of the cost is made of the readings, and of nothing else: the table
-// beside them, the plot, and the figures in the repository's README.
+// The figures on the cost come from the readings: the table and the plot here, and the table
+// in the repository's README.
 func TestReadme(t *testing.T) {
 	j := try.E1(openJournal("readings.jsonl"))
 	defer j.file.Close()
-	keep(t, "cost.svg", j.plot())
+	checkFile(t, "cost.svg", j.plot())
 	for file, brief := range map[string][]string{"README.md": nil, "../../README.md": {"cold/web", "edit/web", "slug/web", "slug/otlp"}} {
 		table, _ := j.table(brief...)
 		head, _, _ := strings.Cut(table, "(")
@@ -24,22 +24,22 @@ func TestReadme(t *testing.T) {
 			t.Fatalf("%s has no table that begins with %q", file, head)
 		}
 		_, after, _ := strings.Cut(rest, "\n\n")
-		keep(t, file, strings.TrimRight(before+"\n"+table+"\n"+after, "\n")+"\n")
+		checkFile(t, file, strings.TrimRight(before+"\n"+table+"\n"+after, "\n")+"\n")
 	}
 }
 
-// keep compares what a file holds with what it should hold, or with -update makes it so.
-func keep(t *testing.T, name, want string) {
+// checkFile compares a file with its wanted content, or with -update writes that.
+func checkFile(t *testing.T, name, want string) {
 	t.Helper()
 	if *update {
 		try.E(os.WriteFile(name, []byte(want), 0o666))
 	} else if string(try.E1(os.ReadFile(name))) != want {
-		t.Errorf("%s is not made of readings.jsonl, or no longer: go test ./test/bench -run TestReadme -update", name)
+		t.Errorf("%s does not match readings.jsonl: go test ./test/bench -run TestReadme -update", name)
 	}
 }
 
-// The plot is shown on GitHub's light pages and on its dark ones, so it has no background,
-// and all its colours are told from both white and black.
+// GitHub shows the plot on light and on dark pages, so it has no background, and its colors
+// are visible on both.
 const plotHead = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 880 380" width="880" role="img"
  font-family="sans-serif" font-size="12" fill="#7d8590">
 <title>How long a cold build takes: plain, with this buildpack and with Orchestrion</title>
@@ -48,10 +48,9 @@ const plotHead = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 880 380" 
 <tspan class="orchestrion">with Orchestrion, no integrations</tspan></text>
 `
 
-// plot draws how long cold builds of some apps take. Sides that were measured at different
-// times stand in one picture, and a machine is slower at some times than at others: only
-// what plain builds take is drawn as it was measured, the other bars by how their pairs
-// compared.
+// plot draws how long cold builds of some apps take. It has sides that were measured at
+// different times, and a machine is slower at some times than at others. So only the bars of
+// plain builds show measured times; the others show the ratios of their pairs.
 func (j *journal) plot() string {
 	svg, y, longest := plotHead, 30, 0.0
 	cold := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.difference || j.summary(r.orchestrion()).pairs == 0 })

@@ -38,12 +38,12 @@ func open(t *testing.T) *tab {
 	)...)
 	t.Cleanup(cancel)
 	b := &tab{T: t}
-	b.ctx, _ = chromedp.NewContext(alloc, chromedp.WithListener(b.hear))
+	b.ctx, _ = chromedp.NewContext(alloc, chromedp.WithListener(b.handleEvent))
 	t.Cleanup(func() { chromedp.Cancel(b.ctx) }) // waits for the browser to end
 	return b
 }
 
-func (b *tab) hear(event any) {
+func (b *tab) handleEvent(event any) {
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
 		b.Errorf("exception: %s", e.ExceptionDetails.Text)

@@ -1,5 +1,5 @@
-// Package cnb runs this buildpack as a Cloud Native Buildpack. A Platform does to
-// an app what pack does, with the phases of the real lifecycle, in this process.
+// Package cnb runs this buildpack as a Cloud Native Buildpack. A Platform does what pack does,
+// with the phases of the real lifecycle, in this process.
 package cnb
 
 import (
@@ -24,8 +24,8 @@ import (
 	"github.com/dsnet/try"
 )
 
-// A Platform builds an app again and again. Its directories are those of a build
-// container, side by side in Dir.
+// A Platform builds an app repeatedly. Its directories are those of a build container, side
+// by side in Dir.
 type Platform struct {
 	Dir string // holds buildpacks, workspace, platform, layers and cache
 	API string // Platform API version
@@ -36,8 +36,8 @@ func (p Platform) Path(elem ...string) string {
 	return filepath.Join(append([]string{p.Dir}, elem...)...)
 }
 
-// Add copies a buildpack to where the lifecycle looks for it, and returns its
-// new directory.
+// Add copies a buildpack to the directory in which the lifecycle looks for it, and returns
+// that directory.
 func (p Platform) Add(dir string) string {
 	bp := try.E1(buildpack.ReadBpDescriptor(filepath.Join(dir, "buildpack.toml")))
 	to := p.Path("buildpacks", launch.EscapeID(bp.Buildpack.ID), bp.Buildpack.Version)
@@ -54,9 +54,8 @@ func (p Platform) Detect(w io.Writer, order ...string) (err error) {
 }
 
 // Build runs the phases detect, restore and build, with buildpacks in the given order, and
-// then keeps the layers that are to be cached. It begins with an empty layers directory,
-// and calls restored between restore and build. What the phases and the buildpacks print
-// goes to w.
+// then caches the layers that ask for it. It begins with an empty layers directory, and calls
+// restored between restore and build. The phases and the buildpacks print to w.
 func (p Platform) Build(w io.Writer, restored func() error, order ...string) (err error) {
 	defer try.Handle(&err)
 	b := p.start(w, order)
@@ -75,8 +74,8 @@ func (p Platform) Build(w io.Writer, restored func() error, order ...string) (er
 	return exporter.Cache(b.LayersDir, volume)
 }
 
-// start lays out the directories, runs the phase detect, and returns the phase
-// build for what it found.
+// start creates the directories, runs the phase detect, and returns the phase build for its
+// result.
 func (p Platform) start(w io.Writer, order []string) *phase.Builder {
 	p.prepare(order)
 	logger := log.NewDefaultLogger(w)
@@ -114,7 +113,7 @@ func (p Platform) prepare(order []string) {
 	try.E(os.WriteFile(p.Path("order.toml"), []byte(text), 0o666))
 }
 
-// removeAll removes a directory in which the go command has write-protected modules.
+// removeAll removes a directory that contains modules that the go command write-protected.
 func removeAll(dir string) error {
 	return exec.Command("sh", "-c", `[ ! -e "$0" ] || { chmod -R u+w "$0" && rm -r "$0"; }`, dir).Run()
 }

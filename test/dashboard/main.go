@@ -6,6 +6,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 
 	"github.com/dsnet/try"
@@ -16,41 +17,45 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// A panel charts the answer to a question. Ranges are of five minutes at least: with an
+// A panel charts the answer to a question. Ranges are at least five minutes long: with one
 // export a minute, Grafana's own $__rate_interval may hold a single point.
 type panel struct {
 	title, description, unit, legend string
 	promql                           string
-	alert                            float64 // above it, ../fleet/rules.yaml has an alert; 0: none
+	alert                            float64 // threshold of the alert in ../fleet/rules.yaml; 0: none
 }
 
 var panels = []panel{
 	{"Memory of each process", "In use by the Go runtime, stacks included.", units.BytesIEC, "{{instance}}",
 		`sum by (job, instance) (go_memory_used_bytes)`, 0},
-	{"Memory, as a part of its limit", "Empty without GOMEMLIMIT. From 90 % on the collector runs ever more often.", units.PercentUnit, "{{instance}}",
+	{"Memory as a share of its limit", "Empty without GOMEMLIMIT. Above 90 %, the collector runs more and more often.", units.PercentUnit, "{{instance}}",
 		`sum by (job, instance) (go_memory_used_bytes) / on (job, instance) go_memory_limit_bytes`, 0.9},
-	{"Bytes allocated a second", "What the collector has to keep up with.", units.BytesPerSecondIEC, "{{job}}",
+	{"Bytes allocated per second", "What the collector has to keep up with.", units.BytesPerSecondIEC, "{{job}}",
 		`sum by (job) (rate(go_memory_allocated_bytes_total[5m]))`, 0},
-	{"Part of the CPU time that the collector takes", "Of the time that is not idle.", units.PercentUnit, "{{job}}",
+	{"Garbage collector's share of the CPU time", "Of the time that is not idle.", units.PercentUnit, "{{job}}",
 		`sum by (job) (rate(go_cpu_time_seconds_total{go_cpu_state="gc"}[5m])) / sum by (job) (rate(go_cpu_time_seconds_total{go_cpu_state!="idle"}[5m]))`, 0.1},
-	{"99 % of goroutines wait less than", "How long goroutines that can run wait for a processor.", units.Seconds, "{{job}}",
+	{"99th percentile of the wait for a processor", "How long runnable goroutines wait.", units.Seconds, "{{job}}",
 		`histogram_quantile(0.99, sum by (job, le) (rate(go_schedule_duration_seconds_bucket[5m])))`, 0.0168},
-	{"Processes of each dyno in three hours", "Each start of a process is an instance of its own.", units.Short, "{{job}} {{dyno}}",
+	{"Processes of each dyno in three hours", "Each start of a process is a new instance.", units.Short, "{{job}} {{dyno}}",
 		`count by (job, dyno) (label_replace(count_over_time(go_goroutine_count{instance=~".+[.].+"}[3h]), "dyno", "$1", "instance", "(.+)[.].+"))`, 5},
 	{"Goroutines", "Running and waiting.", units.Short, "{{instance}}",
 		`go_goroutine_count`, 0},
-	{"Goroutines gained a second, over an hour", "A leak stays above zero.", units.Short, "{{instance}}",
+	{"Goroutines gained per second, over an hour", "A leak stays above zero.", units.Short, "{{instance}}",
 		`deriv(go_goroutine_count[1h]) > 0`, 0},
 }
 
 func main() {
+	if len(os.Args) > 1 {
+		fmt.Fprint(os.Stderr, "Print the Grafana dashboard in test/fleet. Usage, in test/dashboard:\n\n\tGOWORK=off go run . >../fleet/dashboard.json\n")
+		os.Exit(2)
+	}
 	os.Stdout.Write(try.E1(generate()))
 }
 
 func generate() (_ []byte, err error) {
 	defer try.Handle(&err)
 	source := common.DataSourceRef{Type: pointer("prometheus"), Uid: pointer("${datasource}")}
-	//lint:ignore SA1019 every Grafana imports this form, and none before 12 the one that replaces it
+	//lint:ignore SA1019 every Grafana imports this form; its replacement needs Grafana 12
 	d := dashboard.NewDashboardBuilder("Go runtime").
 		Uid("heroku-go-metrics").
 		Description("What heroku-buildpack-go-metrics sends by OTLP.").

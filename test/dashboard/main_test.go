@@ -17,7 +17,7 @@ func TestDashboardIsGenerated(t *testing.T) {
 	}
 }
 
-// What a line in a chart marks is what the alert fires at.
+// The line in a chart marks the threshold of its alert.
 func TestThresholdsAreAlerts(t *testing.T) {
 	rules := string(try.E1(os.ReadFile("../fleet/rules.yaml")))
 	alerts := 0

@@ -18,7 +18,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// The README's figures are those of an export with every metric.
+// The figures in test/fleet/README.md are those of an export with every metric.
 func TestCost(t *testing.T) {
 	debug.SetMemoryLimit(1 << 30)
 	t.Setenv("DYNO", "web.1")
@@ -31,7 +31,7 @@ func TestCost(t *testing.T) {
 		series += len(h.Counts) + 2 // with the sum and the count
 	}
 	if table := cost(points, series, plain, compressed); !strings.Contains(string(try.E1(os.ReadFile("README.md"))), "\n"+table) {
-		t.Errorf("the README lacks\n%s", table)
+		t.Errorf("test/fleet/README.md lacks\n%s", table)
 	}
 }
 

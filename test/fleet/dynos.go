@@ -31,10 +31,9 @@ func (p *process) used() use {
 	return use{stat.CPUTime(), float64(stat.ResidentMemory()) / 1e6}
 }
 
-// simulate has many agents report from this process, which differ from those in dynos
-// only in that they share a runtime. All are started at once, as by a deploy. In the
-// first interval nothing is sent, which shows what there is without them; the last is
-// what is measured.
+// simulate runs many agents in this process. Unlike those in dynos, they share a runtime.
+// All start at once, as after a deploy. In the first interval they send nothing, which
+// gives the baseline. The last interval is the one that is measured.
 func (f *fleet) simulate(ctx context.Context) {
 	b := newBalancer()
 	b.Close() // the dynos reach the Collector themselves
@@ -43,7 +42,7 @@ func (f *fleet) simulate(ctx context.Context) {
 	os.Setenv("OTEL_SERVICE_NAME", "dynos")
 	os.Setenv("OTEL_METRIC_EXPORT_INTERVAL", fmt.Sprint(f.interval.Milliseconds()))
 	var reports, failures atomic.Int64
-	log.Printf("starting %d dynos at once, which report every %v", f.dynos, f.interval)
+	log.Printf("starting %d dynos at once, which export every %v", f.dynos, f.interval)
 	for range f.dynos {
 		r, o := reporter.OTLP(reporter.FromEnvironment(), "")
 		o.Delivered = func() { reports.Add(1) }
@@ -73,13 +72,13 @@ func (f *fleet) simulate(ctx context.Context) {
 	}
 	vector := f.ask(`count(go_goroutine_count{job="dynos"})`)
 	if failures.Load() > 0 || len(vector) != 1 || int(vector[0].Value) != f.dynos {
-		try.E(fmt.Errorf("%d reports failed, and of %d dynos Prometheus has %v", failures.Load(), f.dynos, vector))
+		try.E(fmt.Errorf("%d exports failed, and Prometheus has of %d dynos %v", failures.Load(), f.dynos, vector))
 	}
 	fmt.Printf("\n%s\n", f.figures(moments))
 }
 
-// A Collector gets half of one processor, and up to this much memory the README's
-// limiter refuses nothing.
+// A Collector gets half of one processor. Up to this much memory, the limiter of the
+// configuration in agent/README.md refuses nothing.
 const cpus, megabytes = 0.5, 0.8 * 400 * (1 << 20) / 1e6
 
 // figures returns what was measured, and what a million dynos need by that.
@@ -107,9 +106,9 @@ func (f *fleet) figures(moments []moment) string {
 	mean := 1000 * n / second
 	random := 1.645 * math.Sqrt(mean*60/second) // 90 % of a normal distribution
 	fmt.Fprintf(&s, `
-Though all were started at once, from %.0f to %.0f reports arrived in nine of ten seconds of the last interval; phases that are
-random give from %.0f to %.0f. A million dynos need %.0f such Collectors, each with the 400 MiB of the configuration and a CPU that
-it uses half of, behind a load balancer for TCP: any of them takes the reports of any dyno.
+All dynos started at once. In nine of ten seconds of the last interval, %.0f to %.0f reports arrived; random phases give %.0f to
+%.0f. A million dynos need %.0f of these Collectors behind a TCP load balancer, each with 400 MiB and one CPU that it uses by half.
+Any Collector takes the reports of any dyno.
 `, spread[3], spread[56], mean-random, mean+random, math.Ceil(1000*max(cpu/cpus, memory/(megabytes-none.collector.megabytes))))
 	return s.String()
 }

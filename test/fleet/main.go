@@ -1,4 +1,4 @@
-// Command fleet proves what the README says of a fleet. See its -h.
+// Command fleet tests what agent/README.md says of a fleet. See its -h.
 package main
 
 import (
@@ -22,31 +22,34 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-const help = `Send the metrics of a fleet through the OpenTelemetry Collector into Prometheus, and
-compare what arrived with what the processes have counted themselves.
+const help = `Send a fleet's metrics through the OpenTelemetry Collector into Prometheus, and
+compare what arrives with what the processes count themselves.
 
-Usage, in test/fleet:
-
-	GOWORK=off go run . [flags]
+Usage, in test/fleet: GOWORK=off go run . [flags]
 
 It builds the Collector and Prometheus from their modules, which takes minutes the
-first time, and an app through this buildpack. The Collector has the configuration of
-agent/README.md. It is killed, moved and throttled, some of the processes are killed,
-and all are restarted. Every second one sends deltas, which another Collector adds up.
-Then a table compares each counter, and the dashboard's PromQL is evaluated. What was
-built is kept in %s.
+first time, and an app through this buildpack. It keeps them in
+%s.
+The Collector has the configuration from agent/README.md. Every second process sends
+deltas, which another Collector adds up. The command kills, moves and throttles the
+Collectors, kills some of the processes, and restarts all. Then it compares each counter
+in a table, and evaluates the PromQL of the dashboard.
 
-With -dynos it measures instead: so many agents in one process report to one
-Collector, each over a connection of its own.
+With -dynos, it measures many agents in one process that export to one Collector, each
+over a connection of its own.
 
-Exit status: 0 if all is as it must be, 1 if not.`
+Example:
+
+	GOWORK=off go run . -dynos 10000
+
+Exit status: 0 if everything is as expected, 1 if not.`
 
 func main() {
 	f := &fleet{processes: 50, interval: 10 * time.Second}
 	fs := flag.NewFlagSet("fleet", flag.ContinueOnError)
-	fs.DurationVar(&f.gone, "gone", 30*time.Second, "`time` for which there is no Collector")
+	fs.DurationVar(&f.gone, "gone", 30*time.Second, "`time` without a Collector")
 	fs.StringVar(&f.picture, "picture", "", "`file` for a PNG of what the dashboard shows")
-	fs.IntVar(&f.dynos, "dynos", 0, "simulate `so many` dynos instead, which report every minute")
+	fs.IntVar(&f.dynos, "dynos", 0, "simulate this `number` of dynos instead, which export every minute")
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := machine.ParseFlags(fs, os.Args[1:], os.Stdout, fmt.Sprintf(help, machine.CacheDir("fleet")))
 	if f.dynos > 0 {
@@ -62,7 +65,7 @@ func main() {
 	}
 }
 
-// A fleet is what reports, and what between it and Prometheus there is.
+// A fleet is the processes that report, and what lies between them and Prometheus.
 type fleet struct {
 	processes, dynos int
 	interval         time.Duration // between the exports of a process
@@ -114,13 +117,14 @@ func (f *fleet) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// collect starts a Collector behind a balancer with the documented configuration, in
-// which it sets where to listen and where Prometheus is, and what else is to be set.
+// collect starts a Collector behind a balancer, with the configuration from
+// agent/README.md. It sets the addresses of the Collector and of Prometheus, and what else
+// set names.
 func (f *fleet) collect(ctx context.Context, b *balancer, set ...string) *process {
 	file := filepath.Join(f.tmp, "collector.yaml")
 	config := regexp.MustCompile("(?s)```yaml\n(receivers:.*?)```").FindStringSubmatch(f.readme)
 	if config == nil {
-		try.E(errors.New("agent/README.md shows no Collector's configuration"))
+		try.E(errors.New("agent/README.md shows no configuration of the Collector"))
 	}
 	try.E(os.WriteFile(file, []byte(config[1]), 0o666))
 	argv := []string{filepath.Join(f.cache, "collector", "collector"), "--config=" + file}
@@ -134,7 +138,7 @@ func (f *fleet) collect(ctx context.Context, b *balancer, set ...string) *proces
 	return start(ctx, "Everything is ready.", nil, argv...)
 }
 
-// ask evaluates PromQL, and fails if Prometheus has something to remark.
+// ask evaluates PromQL. It fails if Prometheus answers with a warning or a remark.
 func (f *fleet) ask(promql string) model.Vector {
 	var answer struct {
 		Error           string

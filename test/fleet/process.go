@@ -52,7 +52,7 @@ func (p *process) until(ctx context.Context, text string) {
 			}
 		case <-ctx.Done():
 		}
-		try.E(fmt.Errorf("%s has not printed %q:\n%s", p.Path, text, p.log))
+		try.E(fmt.Errorf("%s did not print %q:\n%s", p.Path, text, p.log))
 	}
 }
 
@@ -65,7 +65,7 @@ func (p *process) end(s syscall.Signal) string {
 	return p.log
 }
 
-// get makes a request over a connection of its own, of which nothing remains.
+// get makes a request over a connection of its own, and closes it.
 func get(url string) []byte {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	r := try.E1(client.Get(url))

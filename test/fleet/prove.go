@@ -27,9 +27,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// counters are what is compared: a counter in Prometheus, with the metric of package
-// runtime/metrics that the app reads of itself. Sums of histograms are estimates, and
-// not compared.
+// counters are compared: a counter in Prometheus with the metric of package
+// runtime/metrics that the app reads. Sums of histograms are estimates, so they are not
+// compared.
 var counters = []struct{ promql, source string }{
 	{"go_memory_gc_cycles_total", "/gc/cycles/total:gc-cycles"},
 	{"go_memory_gc_pause_duration_seconds_count", "/sched/pauses/total/gc:seconds"},
@@ -42,7 +42,7 @@ var counters = []struct{ promql, source string }{
 	{`go_cpu_time_seconds_total{go_cpu_state="idle"}`, "/cpu/classes/idle:cpu-seconds"},
 }
 
-// taken asks for the time at which what Prometheus has of a process was, in seconds.
+// taken asks for the time of the last export of each process, in seconds.
 const taken = "timestamp(go_memory_gc_cycles_total)"
 
 // A dyno is a process of the app.
@@ -62,9 +62,9 @@ type dyno struct {
 	}
 }
 
-// prove has processes report while things go wrong one after the other, and compares.
-// Every second one sends deltas, by way of a Collector that adds them up. It must not be
-// restarted, as it would forget the sums, so what goes wrong there does so before it.
+// prove starts processes that export, makes one thing after another fail, and compares the
+// counts. Every second process sends deltas through a Collector that adds them up. A restart
+// would lose its sums, so the balancer in front of it fails instead.
 func (f *fleet) prove(ctx context.Context) {
 	log.Printf("building the app through the buildpack")
 	f.app = f.buildApp(ctx)
@@ -85,7 +85,7 @@ func (f *fleet) prove(ctx context.Context) {
 	f.delta.fault.Store(gone)
 	killed.end(syscall.SIGKILL)
 	pause(ctx, f.gone)
-	log.Printf("of memory, the processes had %v before, and now have %v", before, memory(live))
+	log.Printf("the processes have %v of memory, and had %v before", memory(live), before)
 	log.Printf("starting it at another address, with so little memory that it refuses all, and throttling the other, for two intervals")
 	starved := f.collect(ctx, f.cumulative, "processors.memory_limiter.limit_mib=1")
 	f.delta.fault.Store(http.StatusTooManyRequests)
@@ -93,7 +93,7 @@ func (f *fleet) prove(ctx context.Context) {
 		f.sendsTo(live, i == 1)[0].until(ctx, fmt.Sprint("the endpoint answered ", status))
 	}
 	pause(ctx, 2*f.interval)
-	log.Printf("starting it as its documentation has it, and letting the other be")
+	log.Printf("starting it with the documented configuration, and passing all on to the other")
 	starved.end(syscall.SIGTERM)
 	collector := f.collect(ctx, f.cumulative)
 	f.delta.fault.Store(0)
@@ -251,8 +251,8 @@ func dynoOf(instance string) string {
 	return instance[:max(0, strings.LastIndex(instance, "."))]
 }
 
-// arrived waits until Prometheus has of each dyno what is later than now. The agent
-// retries, so that three intervals are enough, and what a busy machine needs.
+// arrived waits until Prometheus has a later export than now from each dyno. The agent
+// retries, so three intervals are enough, plus a margin for a busy machine.
 func (f *fleet) arrived(ctx context.Context, dynos []*dyno) {
 	for now := time.Now(); ; pause(ctx, f.interval/20) {
 		f.fetch(dynos)
@@ -261,16 +261,15 @@ func (f *fleet) arrived(ctx context.Context, dynos []*dyno) {
 			return
 		}
 		if time.Since(now) > 3*f.interval+30*time.Second {
-			try.E(fmt.Errorf("nothing has arrived of %s, which has printed\n%s", dynos[i].name, dynos[i].end(syscall.SIGKILL)))
+			try.E(fmt.Errorf("nothing arrived from %s, which printed\n%s", dynos[i].name, dynos[i].end(syscall.SIGKILL)))
 		}
 	}
 }
 
-// rest fetches what Prometheus has when the processes have no work any more. Even then
-// the agent's own work and the runtime's can be counted between what a process reads
-// of itself and what the agent reads within the tenth of a second after it, so that
-// some of them need another report to be found equal. A count that was lost stays
-// lost: no later report makes up for it.
+// rest fetches what Prometheus has once the processes are idle. Even then, the agent and
+// the runtime do some work in the tenth of a second between a reading of the process and
+// the agent's reading, so some processes need another report before they are equal. A
+// lost count stays lost: no later report makes up for it.
 func (f *fleet) rest(ctx context.Context, pending []*dyno) {
 	for round := 0; round < 15 && len(pending) > 0; round++ {
 		log.Printf("comparing %d processes, without work", len(pending))
@@ -282,9 +281,8 @@ func (f *fleet) rest(ctx context.Context, pending []*dyno) {
 	}
 }
 
-// around returns what the process has read of itself just before some time, in seconds,
-// and just after it. If nothing was read before that is no number, and if nothing was
-// after it that may have been any.
+// around returns the process's own readings just before and just after a time, in
+// seconds: NaN if there is none before, and infinity if there is none after.
 func (d *dyno) around(at float64, source string) (before, after float64) {
 	before, after = math.NaN(), math.Inf(1)
 	for _, r := range d.totals.Readings {
@@ -300,9 +298,9 @@ func (d *dyno) around(at float64, source string) (before, after float64) {
 	return before, after
 }
 
-// wrong returns what is wrong with what Prometheus has of a process: it must be what
-// that has read itself just before the time of the report, or, if it was killed at
-// work, at least that, and at most what it read just after that.
+// wrong returns what is wrong with the counters of a process in Prometheus. They must equal
+// the process's own reading just before the export. For a process that was killed at work,
+// they must lie between its readings just before and just after the export.
 func (d *dyno) wrong() error {
 	var wrong []error
 	for _, c := range counters {
@@ -318,10 +316,10 @@ func (d *dyno) wrong() error {
 	return errors.Join(wrong...)
 }
 
-// compare prints a table of all counters, and fails if one is not as it must be.
+// compare prints a table of all counters, and fails if one is wrong.
 func (f *fleet) compare(dynos []*dyno) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "\n\tthat live: Prometheus\tthe processes\tkilled: Prometheus\tthe processes\t\n")
+	fmt.Fprint(w, "\n\tlive: Prometheus\tprocesses\tkilled: Prometheus\tprocesses\t\n")
 	for _, c := range counters {
 		var sums [4]float64
 		for _, d := range dynos {
@@ -344,10 +342,10 @@ func (f *fleet) compare(dynos []*dyno) {
 			behind = max(behind, seconds(d.killed)-d.had[taken])
 		}
 	}
-	fmt.Printf("\nWhat Prometheus has of a process that was killed is from at most %.1f s before that.\n\n", behind)
+	fmt.Printf("\nThe last export of each killed process was at most %.1f s old.\n\n", behind)
 	const underWay = time.Second // a report on a busy machine: what is not sent when a process is killed never is
 	if behind > (f.interval + underWay).Seconds() {
-		wrong = append(wrong, fmt.Errorf("that is more than an interval, %v", f.interval))
+		wrong = append(wrong, fmt.Errorf("the last export of a killed process was %.1f s old: the interval is %v", behind, f.interval))
 	}
 	try.E(errors.Join(wrong...))
 }
@@ -396,7 +394,7 @@ func (f *fleet) conforms(live []*dyno, quiet ...*process) {
 	warning := regexp.MustCompile("(?m)^.*(level=(WARN|ERROR)|\t(warn|error)\t|rejected).*$") // by any of them, if something was not taken
 	for _, p := range quiet {
 		if w := warning.FindAllString(p.end(syscall.SIGKILL), -1); w != nil {
-			try.E(fmt.Errorf("not all was taken without a warning:\n%s", strings.Join(w, "\n")))
+			try.E(fmt.Errorf("unexpected warnings:\n%s", strings.Join(w, "\n")))
 		}
 	}
 	log.Printf("nothing was taken with a warning, agent/README.md's %d metrics and attributes are there, and the dashboard's %d queries have answers", len(metrics), len(queries))
@@ -412,7 +410,7 @@ func (f *fleet) queries() (all []string) {
 	return all
 }
 
-// series fails if a process has another number of series than the page on cost says.
+// series fails if a process has another number of series than test/fleet/README.md says.
 func (f *fleet) series() {
 	row := regexp.MustCompile(`(?m)^\| series in Prometheus \| (\d+) \|`).FindSubmatch(try.E1(os.ReadFile(f.root + "/test/fleet/README.md")))
 	for _, s := range f.ask(`count by (instance) ({job="fleet"})`) {

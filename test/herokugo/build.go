@@ -1,6 +1,6 @@
-// Package herokugo builds an app the way Heroku does with classic buildpacks, on this
-// machine and with the Go that is already on it. In the directory buildpack is one that does
-// what the official heroku/go does.
+// Package herokugo builds an app as Heroku does with classic buildpacks, on this machine and
+// with its Go. The directory buildpack has a buildpack that does what the official heroku/go
+// does.
 package herokugo
 
 import (
@@ -25,16 +25,15 @@ type Build struct {
 	Cache string // CACHE_DIR, kept between builds and shared by all buildpacks
 	Env   string // ENV_DIR, a file for each config var
 
-	// Environ is the environment, as in os.Environ, of the next buildpack.
-	// What a buildpack exports is added here once it has run.
+	// Environ is the environment, as in os.Environ, of the next buildpack. After each
+	// buildpack, what it exports is added here.
 	Environ []string
 
 	Stdout, Stderr io.Writer // the build log; must not be nil
 }
 
-// InstallGo lays out the cache so that heroku/go finds the Go in goroot there, and
-// downloads none. As heroku/go does with a new release, it empties the cache of what
-// another release has left.
+// InstallGo prepares the cache so that heroku/go finds the Go in goroot there and downloads
+// none. As heroku/go does for a new release, it removes what another release left there.
 func (b *Build) InstallGo(goroot string) (err error) {
 	defer try.HandleF(&err, func() { err = fmt.Errorf("installing the Go of the GOROOT %q: %w", goroot, err) })
 	name, _, _ := strings.Cut(string(try.E1(os.ReadFile(filepath.Join(goroot, "VERSION")))), "\n")
@@ -43,17 +42,16 @@ func (b *Build) InstallGo(goroot string) (err error) {
 	if _, err := os.Lstat(link); err != nil {
 		try.E(RemoveAll(cache))
 	}
-	// Another GOROOT of the same release takes the place of the last one.
+	// Another GOROOT of the same release replaces the last one.
 	os.Remove(link)
 	try.E(os.MkdirAll(filepath.Dir(link), 0o777))
 	return os.Symlink(goroot, link)
 }
 
-// Run has each buildpack, named by its directory, detect and compile, in the order given,
-// and sources its file export, if there is one, for the buildpacks that follow.
-// The buildpacks of an app are chosen by its owner, so one that does not detect fails the
-// build, as on the platform. A buildpack may write to its directory. When ctx is done,
-// whatever is running is killed.
+// Run runs detect and compile of each buildpack, given by its directory, in order. It sources
+// the buildpack's file export, if there is one, for the next buildpacks. The owner of an app
+// chooses its buildpacks so, as on the platform, the build fails if one does not detect. A
+// buildpack may write to its directory. When ctx is done, Run kills what is running.
 func (b *Build) Run(ctx context.Context, buildpacks ...string) (err error) {
 	defer try.Handle(&err)
 	for _, dir := range buildpacks {
@@ -76,7 +74,7 @@ func (b *Build) Run(ctx context.Context, buildpacks ...string) (err error) {
 	return nil
 }
 
-// program runs one of a buildpack's programs, in a directory that none may rely on.
+// program runs one of a buildpack's programs, in a directory that it must not rely on.
 func (b *Build) program(ctx context.Context, out io.Writer, dir, name string, args ...string) error {
 	cmd := exec.Command(filepath.Join(dir, "bin", name), args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", append(b.Environ[:len(b.Environ):len(b.Environ)], "PWD=/"), out, b.Stderr
@@ -105,8 +103,8 @@ func RunGroup(ctx context.Context, cmd *exec.Cmd) error {
 	return err
 }
 
-// RemoveAll is os.RemoveAll for trees that may hold directories without write
-// permission, as a module cache does.
+// RemoveAll is os.RemoveAll for trees that may contain directories without write permission,
+// such as a module cache.
 func RemoveAll(path string) error {
 	if os.RemoveAll(path) == nil {
 		return nil
@@ -120,7 +118,7 @@ func RemoveAll(path string) error {
 	return os.RemoveAll(path)
 }
 
-// Getenv returns the value of key in env, the last one if there are several.
+// Getenv returns the value of key in env: the last one if there are several.
 func Getenv(env []string, key string) (string, bool) {
 	for i := len(env) - 1; i >= 0; i-- {
 		if name, value, ok := strings.Cut(env[i], "="); ok && name == key {
@@ -144,7 +142,7 @@ func Source(ctx context.Context, file string, environ []string, log io.Writer) (
 	if err := RunGroup(ctx, cmd); err != nil {
 		return nil, err
 	}
-	// These bash sets by itself.
+	// bash itself sets these.
 	set := func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		return slices.Contains([]string{"_", "SHLVL", "PWD", "OLDPWD"}, name)

@@ -1,5 +1,5 @@
-// Package machine is what the commands under test need of this one: where the checkout
-// is, a directory that is kept between runs, and how this machine reaches modules.
+// Package machine holds what the commands below test share: where the checkout is, a
+// directory that is kept between runs, how this machine reaches modules, and their flags.
 package machine
 
 import (
@@ -16,10 +16,11 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"text/tabwriter"
 )
 
-// Checkout returns the root of the buildpack's checkout: of the one that this package was
-// compiled in or, if that was with -trimpath, of the one around the working directory.
+// Checkout returns the root of the buildpack's checkout: the one that this package was
+// compiled in or, after -trimpath, the one around the working directory.
 func Checkout() (string, error) {
 	_, file, _, _ := runtime.Caller(0)
 	dir, err := filepath.Abs(file)
@@ -32,8 +33,8 @@ func Checkout() (string, error) {
 	return "", fmt.Errorf("%s is not in the buildpack's checkout: run this there", file)
 }
 
-// CopyBuildpack copies what a platform has of the checkout root to dir. It opens files
-// by names that begin with root as it is.
+// CopyBuildpack copies the files of the checkout root that a platform has to dir. It opens
+// files by names that begin with root, unchanged.
 func CopyBuildpack(dir, root string) error {
 	for _, part := range []string{"bin", "agent", "inject"} {
 		if err := os.CopyFS(filepath.Join(dir, part), os.DirFS(root+"/"+part)); err != nil {
@@ -49,9 +50,8 @@ func CopyBuildpack(dir, root string) error {
 	return nil
 }
 
-// CacheDir returns the directory in the user's cache that a command keeps
-// between runs. It is not the go command's own build cache, which the builds of
-// the command therefore cannot spoil.
+// CacheDir returns the directory in the user's cache that a command keeps between runs. It is
+// not the go command's own build cache, so the command's builds cannot affect that.
 func CacheDir(command string) string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -60,10 +60,10 @@ func CacheDir(command string) string {
 	return filepath.Join(dir, "heroku-buildpack-go-metrics", command)
 }
 
-// ErrLocked is that another process has the lock.
+// ErrLocked is the error if another process has the lock.
 var ErrLocked = errors.New("another run works there")
 
-// Lock makes dir, and locks it for this process until the file is closed.
+// Lock creates dir, and locks it for this process until the file is closed.
 func Lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func Path(goroot string) string {
 	return filepath.Join(goroot, "bin") + ":/usr/local/bin:/usr/bin:/bin"
 }
 
-// GOROOT returns where a Go release is, named as for GOTOOLCHAIN, and fetches it if
-// need be.
+// GOROOT returns the root of a Go release, named as for GOTOOLCHAIN. It fetches the release if
+// necessary.
 func GOROOT(ctx context.Context, release string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT")
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOTOOLCHAIN="+release)
@@ -111,10 +111,10 @@ var (
 	proxy = regexp.MustCompile(`(?i)^((HTTP|HTTPS|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR))=`)
 )
 
-// Environ returns the environment of a build with the local Go, without HOME and
-// TMPDIR, and the values of GOROOT and of the go command's settings that are asked
-// for. Of the user's environment and settings it has only what says how this machine
-// reaches Go modules, GOMODCACHE for what the user has downloaded.
+// Environ returns the environment of a build with the local Go, without HOME and TMPDIR, and
+// the values of GOROOT and of the given settings of the go command. From the user's
+// environment and settings, it takes only what says how this machine reaches Go modules, and
+// GOMODCACHE for the modules that the user already has.
 func Environ(ctx context.Context, settings ...string) (environ, values []string, err error) {
 	settings = append([]string{"GOROOT"}, settings...)
 	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"env"}, settings, reach)...)
@@ -139,15 +139,22 @@ func Environ(ctx context.Context, settings ...string) (environ, values []string,
 	return environ, values[:len(settings)], nil
 }
 
-// ParseFlags has fs parse args. If they ask for help, it writes help and the flags
-// to out and returns flag.ErrHelp. It prints no other error: that is the caller's.
+// ParseFlags parses args. If they ask for help, it writes help and a line for each flag
+// to out and returns flag.ErrHelp. It prints no other error: the caller does.
 func ParseFlags(fs *flag.FlagSet, args []string, out io.Writer, help string) error {
 	fs.SetOutput(io.Discard)
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(out, "%s\n\nFlags:\n", help)
-		fs.SetOutput(out)
-		fs.PrintDefaults()
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		defer w.Flush()
+		fs.VisitAll(func(f *flag.Flag) {
+			value, usage := flag.UnquoteUsage(f)
+			if !slices.Contains([]string{"", "0", "0s", "false"}, f.DefValue) {
+				usage += " (default " + f.DefValue + ")"
+			}
+			fmt.Fprintf(w, "  -%s %s\t%s\n", f.Name, value, usage)
+		})
 	}
 	return err
 }

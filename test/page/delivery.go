@@ -18,29 +18,29 @@ func (c Counters) Plus(d Counters) Counters {
 	return Counters{c.Collections + d.Collections, c.PauseNS + d.PauseNS}
 }
 
-// Counts are how the counters of a process are delivered.
+// Counts are the counters of a process by their delivery.
 type Counts struct {
 	Delivered Counters `json:"delivered"` // by accepted reports
 	Pending   Counters `json:"pending"`   // in the newest report, if it is not accepted yet
 	Lost      Counters `json:"lost"`
 }
 
-// An Outage is a time in which a process reported and nothing was accepted.
+// An Outage is a period in which a process reported and no report was accepted.
 type Outage struct {
 	From, To time.Time // the first request that failed, and the one that was accepted
 	Brought  Counters  // by that one
 }
 
-// Lasted returns how long it was, in words such as 4m2s.
+// Lasted returns its length, such as 4m2s.
 func (o Outage) Lasted() string { return o.To.Sub(o.From).Round(time.Second).String() }
 
-// A Delivery follows how the reports of one process are delivered. The zero value
-// is one that has not reported yet.
+// A Delivery tracks the delivery of one process's reports. The zero value is for a process
+// that has not reported yet.
 //
-// A report that was not accepted holds what the process had counted, so the
-// next one must not bring less. What it brings less is lost: the process has
-// dropped it. Exports by OTLP count collections from the start of the process, so
-// that with them it shows, too, if some were dropped that no report has brought.
+// A report that was not accepted contains what the process had counted, so the next one must
+// not contain less. The difference is lost: the process dropped it. Exports by OTLP count
+// collections from the start of the process, so they also show dropped collections that no
+// report contained.
 type Delivery struct {
 	Attempts int // requests
 	Retried  int // of these, that came after one that was not accepted
@@ -63,7 +63,7 @@ type Delivery struct {
 	due      float64  // of these, what the next report cannot be too early for
 }
 
-// Attempt enters a request before its answer.
+// Attempt records a request before its answer.
 func (d *Delivery) Attempt(a endpoint.Attempt) {
 	d.Attempts++
 	d.WhyRefused = a.Refused
@@ -85,7 +85,7 @@ func (d *Delivery) Attempt(a endpoint.Attempt) {
 	}
 }
 
-// Accept enters that a report, whose Attempt came before, was accepted.
+// Accept records that a report, after its Attempt, was accepted.
 func (d *Delivery) Accept(r endpoint.Report) {
 	d.Accepted++
 	brought := Counters{r.Collections, r.PauseNS}
@@ -100,7 +100,7 @@ func (d *Delivery) Accept(r endpoint.Report) {
 	d.tries, d.Failing = 0, time.Time{}
 }
 
-// Export enters an export by OTLP.
+// Export records an export by OTLP.
 func (d *Delivery) Export(e endpoint.Export) {
 	if d.ExportRefused = e.Refused; e.Refused == "" {
 		d.Exports++
@@ -108,6 +108,6 @@ func (d *Delivery) Export(e endpoint.Export) {
 	}
 }
 
-// Down reports whether the process fails to deliver: a request was followed by
-// another one, and neither was accepted.
+// Down reports whether the process fails to deliver: two requests in a row were not
+// accepted.
 func (d *Delivery) Down() bool { return d.tries > 1 }

@@ -7,14 +7,14 @@ type figure struct {
 	ID, Name string
 	Is       string // what a newcomer would ask
 	Unit     string // bytes, count, ns or cores
-	// Kind is gauge for what was so when the row was made, counter for what has
-	// been added since the row before, and interval for an average of that time.
+	// Kind is gauge for a value at the time of the row, counter for what was added since
+	// the previous row, and interval for an average since then.
 	Kind  string
 	Lines []string
 	Lacks string // where the chart is empty, why it is
 }
 
-// reportFigures are what Heroku's dashboard draws, by the names of its documentation.
+// reportFigures are the charts of Heroku's dashboard, with the names in its documentation.
 var reportFigures = []figure{
 	{"heap", "Heap memory usage", "allocated heap objects, and the heap size at which the next collection starts",
 		"bytes", "gauge", []string{"heap", "goal"}, ""},
@@ -25,10 +25,10 @@ var reportFigures = []figure{
 	{"goroutines", "Goroutine count", "running and waiting goroutines", "count", "gauge", []string{"goroutines"}, ""},
 }
 
-// cpuStates are what processors do. What they do not use is not drawn.
+// cpuStates are the states of used CPU time. Idle time is not drawn.
 var cpuStates = []string{"user", "gc", "scavenge", "idle"}
 
-// exportFigures are of metrics that Heroku does not draw.
+// exportFigures are charts of metrics that Heroku does not draw.
 var exportFigures = []figure{
 	{"latency", "Scheduler latency", "how long goroutines that could run waited for a processor: half of them, and 99 of 100, less than that",
 		"ns", "interval", []string{"median", "99th percentile"}, "Comes with the first goroutine that waits."},
@@ -37,19 +37,19 @@ var exportFigures = []figure{
 	{"memory", "Memory and its limit", "memory in use by the runtime, and GOMEMLIMIT if it is set", "bytes", "gauge", []string{"used", "limit"}, ""},
 }
 
-// absent stands for a value that there is not, which JSON has no number for.
+// absent stands for a missing value.
 const absent = -1
 
-// exportValues returns the values of an export, for what is cumulative those of the
-// time since the export before.
+// exportValues returns the values of an export. Cumulative values are converted to what was
+// added since the previous export.
 func exportValues(e, before endpoint.Export) []float64 {
 	if e.Resource["service.instance.id"] != before.Resource["service.instance.id"] {
 		before = endpoint.Export{} // the process was started again, and counts from 0
 	}
 	waits, had := e.Histograms["go.schedule.duration"], before.Histograms["go.schedule.duration"]
 	values := []float64{quantile(.5, waits, had), quantile(.99, waits, had)}
-	// The runtime brings the classes up to date with each collection. Their sum is
-	// the time of all processors between the two.
+	// The runtime updates the classes at each collection. Their sum is the time of all
+	// processors between two collections.
 	total := 0.0
 	classes := make([]float64, len(cpuStates))
 	for i, state := range cpuStates {
@@ -72,9 +72,8 @@ func exportValues(e, before endpoint.Export) []float64 {
 	return append(values, e.Values["go.memory.used{stack}"]+e.Values["go.memory.used{other}"], limit)
 }
 
-// quantile returns below how many ns the given part is of what a histogram of
-// seconds has counted since an earlier one. Within a bucket it interpolates, as
-// PromQL's histogram_quantile does.
+// quantile returns, in ns, a quantile of the values that a histogram of seconds counted since
+// an earlier one. Within a bucket it interpolates, as PromQL's histogram_quantile does.
 func quantile(part float64, h, before endpoint.Histogram) float64 {
 	rank := part * float64(h.Count-before.Count)
 	if rank <= 0 || len(h.Bounds) == 0 {

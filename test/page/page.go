@@ -1,10 +1,9 @@
-// Package page shows in a browser what an endpoint receives: charts of each
-// process, outages, the reports as they came, and whether counts are lost. Its
-// buttons make the endpoint fail.
+// Package page shows in a browser what an endpoint receives: charts of each process, outages,
+// the reports as received, and whether counts are lost. Its buttons make the endpoint fail.
 //
-// A page is rendered here. Scripts draw the charts, with uPlot, and keep the page up to
-// date: each second they fetch the page as it is now, and the values that are new.
-// Without them the counts and the buttons work. It loads nothing from elsewhere.
+// This package renders the page. Its scripts draw the charts with uPlot and update the page:
+// every second, they fetch the current page and the new values. Without scripts, the counts
+// and the buttons work. The page loads nothing from elsewhere.
 package page
 
 import (
@@ -25,16 +24,16 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// MaxProcesses is how many processes a Page is made for: it is slow with more.
+// MaxProcesses is the largest number of processes of a Page: more would make it slow.
 const MaxProcesses = 32
 
-// Options shape a Page.
+// Options configure a Page.
 type Options struct {
 	Listener  net.Listener     // where it is served
 	Server    *endpoint.Server // whose reports and exports are shown, from now on
 	Switch    *endpoint.Switch // what the buttons set
 	Processes []string         // which are shown, in this order
-	// NoOTLP says of a process why it sends nothing by OTLP, if that is known.
+	// NoOTLP maps a process to the reason why it exports nothing, if that is known.
 	NoOTLP map[string]string
 }
 
@@ -81,7 +80,7 @@ func (p *Page) URL() string {
 // Close stops serving.
 func (p *Page) Close() error { return p.http.Close() }
 
-// update changes the named process, if it is shown.
+// update changes the named process, if the page shows it.
 func (p *Page) update(name string, change func(*process)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,13 +89,13 @@ func (p *Page) update(name string, change func(*process)) {
 	}
 }
 
-// A fault is what a button has the endpoint do.
+// A fault is what the endpoint does after a button is pressed.
 type fault struct {
 	Name, Label, Is string
 	fault           endpoint.Fault
 }
 
-// faults are the buttons. The first one stands for none.
+// faults are the buttons. The first one means no fault.
 var faults = []fault{
 	{"none", "accepts", "200, as Heroku does", endpoint.Fault{}},
 	{"503", "503", "Service Unavailable", endpoint.Status(503)},
@@ -105,7 +104,7 @@ var faults = []fault{
 	{"reset", "resets", "reads the report and resets the connection", endpoint.ResetRead()},
 }
 
-// Of uPlot, uplot holds version 1.6.32 from npm: what is in its dist, unchanged.
+// The directory uplot has the files in dist of uPlot 1.6.32 from npm, unchanged.
 //
 //go:embed page.css page.js icon.svg uplot
 var files embed.FS
@@ -143,12 +142,12 @@ func (p *Page) handler() http.Handler {
 	return mux
 }
 
-// guard lets only those requests pass that were meant for this page.
+// guard passes only requests that are meant for this page.
 //
-// A host's name can be made to lead here by whoever owns the name, so that their
-// page could read this one: only addresses, which nobody owns, and localhost are
-// served. Only this page itself can post: a browser says where a form comes from.
-// (http.CrossOriginProtection lets pass what does not say so.)
+// The owner of a host name can point it here, and then read this page from a page of their
+// own. So guard accepts only IP addresses and localhost as the host. Only this page itself can
+// post: a browser says where a form comes from. (http.CrossOriginProtection passes requests
+// that do not say so.)
 func guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
@@ -171,9 +170,9 @@ func guard(h http.Handler) http.Handler {
 	})
 }
 
-// serveLive sends the page as it is now, and of each group of charts, in the order of
-// the page, how many rows there were, those that the browser has not, and outages. It
-// says how many rows it had of each.
+// serveLive sends the current page. For each group of charts, in the order of the page, it
+// also sends the number of rows so far, the rows that the browser lacks, and the outages. The
+// request says how many rows the browser has of each.
 func (p *Page) serveLive(w http.ResponseWriter, r *http.Request) {
 	had := strings.NewReader(r.FormValue("had"))
 	var groups [][]any
@@ -191,7 +190,7 @@ func (p *Page) serveLive(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]any{"now": time.Now().UnixMilli(), "page": page, "groups": groups})
 }
 
-// serveFault switches a fault and leads back to the page.
+// serveFault sets a fault and redirects to the page.
 func (p *Page) serveFault(w http.ResponseWriter, r *http.Request) {
 	name := r.PostFormValue("fault")
 	i := slices.IndexFunc(faults, func(f fault) bool { return f.Name == name })

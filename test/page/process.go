@@ -7,7 +7,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// How much is kept of one process: an hour of one report a second, documents, and outages.
+// Limits on what is kept of one process: an hour of one report a second, documents, outages.
 const keepRows, keepDocuments, keepOutages = 3600, 8, 100
 
 // A history keeps the newest reports or exports.
@@ -23,13 +23,13 @@ func (h *history) add(received time.Time, values ...float64) {
 	h.rows = slices.Delete(h.rows, 0, max(0, len(h.rows)-keepRows))
 }
 
-// after returns the rows that are kept of those after the first n.
+// after returns the kept rows after the first n of all rows.
 func (h *history) after(n int) [][]float64 {
 	new := min(max(0, h.total-n), len(h.rows))
 	return append([][]float64{}, h.rows[len(h.rows)-new:]...) // h.rows is changed in place
 }
 
-// Age returns how long ago the newest row came, or nothing.
+// Age returns the age of the newest row, or nothing.
 func (h *history) Age() string {
 	if len(h.rows) == 0 {
 		return ""
@@ -37,7 +37,7 @@ func (h *history) Age() string {
 	return time.Since(time.UnixMilli(int64(h.rows[len(h.rows)-1][0]))).Round(time.Second).String()
 }
 
-// A process is what is known of one that reports. It is guarded by Page.mu.
+// A process is what the page knows of a process that reports. Page.mu guards it.
 type process struct {
 	Name             string
 	NoOTLP           string // why it sends nothing by OTLP, if that is known
@@ -61,7 +61,7 @@ func (proc *process) export(e endpoint.Export) {
 	}
 }
 
-// outages returns when each outage began and ended, in ms.
+// outages returns the begin and the end of each outage, in ms.
 func (proc *process) outages() [][2]int64 {
 	list := [][2]int64{}
 	for _, o := range proc.Delivery.Outages {

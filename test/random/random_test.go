@@ -1,10 +1,10 @@
 //go:build linux
 
-// Package random builds random apps with the buildpack and without it. Whatever the app
-// and the flags, the build ends alike, every file is what it was, a program does and says
-// of itself what it did, and the build log tells of each program whether it has the agent.
+// Package random builds random apps with and without the buildpack. Whatever the app and the
+// flags, the two builds have the same result, every file stays unchanged, each program prints
+// the same and has the same build information, and the build log says whether it has the agent.
 //
-// The names of the tests tell the seed, which makes the same apps again:
+// The names of the tests contain the seed, which makes the same apps again:
 //
 //	go test ./random -seed SEED -apps 200 -timeout 0
 package random
@@ -47,7 +47,7 @@ func TestRandomApps(t *testing.T) {
 	}
 	p := newPlace(t)
 	for i := range uint64(*count) {
-		t.Run(fmt.Sprintf("seed=%d,app=%d", *seed, i), func(t *testing.T) { p.try(t, makeApp(rand.New(rand.NewPCG(*seed, i)))) })
+		t.Run(fmt.Sprintf("seed=%d,app=%d", *seed, i), func(t *testing.T) { p.compare(t, makeApp(rand.New(rand.NewPCG(*seed, i)))) })
 	}
 }
 
@@ -156,8 +156,8 @@ func (r *result) read(t *testing.T, app string) {
 	}
 }
 
-// try builds an app without the buildpack and with it, and compares.
-func (p *place) try(t *testing.T, a *app) {
+// compare builds an app without the buildpack and with it, and compares.
+func (p *place) compare(t *testing.T, a *app) {
 	order := []string{p.buildpack, p.heroku}
 	if a.last {
 		slices.Reverse(order)

@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// messages are what the steps of a build print, by a part that tells them from others,
-// and the test that has it printed. Those without a test need a machine, or a Go, that
-// is broken in ways of its own.
+// messages maps a distinctive part of each message of a step to the test that expects it.
+// Messages without a test need a machine or a Go installation that is broken in some unusual
+// way.
 var messages = map[string]string{
 	" linked into ":                                      "agent_linked.txtar",
 	"the metrics agent is not linked into ":              "cache_dir_lost.txtar",
@@ -34,10 +34,10 @@ var messages = map[string]string{
 	"HMETRICS_PACKAGES: no program of the app matches ":  "settings.txtar",
 	"reading GOFLAGS=":                                   "../../inject/internal/gocmd/flags_test.go",
 	"no closing ":                                        "../../inject/internal/gocmd/flags_test.go",
-	"no go command is above the step":                    "../../inject/internal/gocmd/parent_test.go",
+	"no go command started this step":                    "../../inject/internal/gocmd/parent_test.go",
 	"reading the go command's flags":                     "../../inject/internal/gocmd/parent_test.go",
 	"reading the build ID of ":                           "",
-	"its object file is not of a known form":             "",
+	"its object file has an unknown form":                "",
 	"compiling the agent: ":                              "",
 	"compiling the hook: ":                               "",
 	"reading the hook: ":                                 "",
@@ -45,14 +45,14 @@ var messages = map[string]string{
 	"the injector panicked: ":                            "",
 	"its main package was compiled without the hook":     "",
 	"with the other -toolexec of this build":             "",
-	" has not ended within ":                             "",
+	" did not end within ":                               "",
 	"go %s: %w":                                          "",
 	"no go command at ":                                  "",
 	`buildpack.toml: no line version = "…"`:              "",
 	"usage: step ":                                       "",
 }
 
-// Each message stands in the table, and is looked for by the test that is named there.
+// The table has each message, and the test that it names expects the message.
 func TestMessages(t *testing.T) {
 	printed := goMessages(t)
 	for _, file := range []string{"../../bin/lib/step.sh", "../../bin/lib/release.sh"} {
@@ -83,8 +83,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// goMessages returns what the packages of a step hand to the functions that make
-// messages.
+// goMessages returns what the packages of a step pass to functions that produce messages.
 func goMessages(t *testing.T) (printed []string) {
 	files, err := filepath.Glob("../../inject/step/*.go")
 	more, _ := filepath.Glob("../../inject/internal/*/*.go")
@@ -115,7 +114,7 @@ func goMessages(t *testing.T) (printed []string) {
 			if sum, ok := arg.(*ast.BinaryExpr); ok {
 				arg = sum.X
 			}
-			if literal, ok := arg.(*ast.BasicLit); ok && slices.Contains([]string{"Errorf", "New", "say", "Ineligible"}, name) {
+			if literal, ok := arg.(*ast.BasicLit); ok && slices.Contains([]string{"Errorf", "New", "printLine", "Ineligible"}, name) {
 				text, err := strconv.Unquote(literal.Value)
 				if err == nil {
 					printed = append(printed, text)

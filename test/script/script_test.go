@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package script holds the scenarios: one behaviour of the buildpack each, in
+// Package script holds the scenarios: one behavior of the buildpack each, in
 // the format of testscript. A scenario runs the real scripts, go commands and
 // binaries.
 //

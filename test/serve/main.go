@@ -1,5 +1,5 @@
 // Command serve runs the endpoint that stands in for Heroku's metrics service and a
-// Collector, and its page, for apps that are started elsewhere: by hand, in a container, on a
+// Collector, and its page, for apps that run elsewhere: by hand, in a container, on a
 // staging machine. See its -h.
 package main
 
@@ -23,24 +23,20 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
-const help = `Show what apps that run elsewhere report: an endpoint in place of Heroku's, and its page.
+const help = `Serve an endpoint for apps that run elsewhere, and a page that shows their reports.
 
-Usage:
+Usage: go run ./test/serve [flags] [PROCESS...]
 
-	go run ./test/serve [flags] [PROCESS...]
-
-It prints what to set for each process (default web): HEROKU_METRICS_URL for the
-reports that Heroku gets, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT for exports by OTLP, or
-both. HMETRICS_INTERVAL=2s and OTEL_METRIC_EXPORT_INTERVAL=2000 show them sooner. Each
-process needs its own: the counts of two that share one cannot be told apart. It ends
-with Ctrl-C.
+It prints the variables to set for each process (default web): HEROKU_METRICS_URL for
+reports, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT for exports by OTLP. To see them sooner,
+set HMETRICS_INTERVAL=2s and OTEL_METRIC_EXPORT_INTERVAL=2000. Give each process its
+own URLs: if two share one, their counts mix. To stop, press Ctrl-C.
 
 Example:
 
 	go run ./test/serve -addr :9000 web worker
 
-Exit status: 0 if it was stopped, 1 if it cannot serve, 2 if the command line is
-wrong.`
+Exit status: 0 if it was stopped, 1 if it cannot serve, 2 if the command line is wrong.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -61,7 +57,7 @@ var errUsage = errors.New("the command line is wrong")
 // run serves until ctx is done.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
-	addr := fs.String("addr", "127.0.0.1:0", "take reports and exports at this `address`; :9000 takes them from other machines, too")
+	addr := fs.String("addr", "127.0.0.1:0", "receive at this `address`; :9000 is open to other machines")
 	pageAddr := fs.String("page", "127.0.0.1:0", "serve the page at this `address`")
 	open := fs.Bool("open", false, "show the page in a browser")
 	if err := machine.ParseFlags(fs, args, stdout, help); errors.Is(err, flag.ErrHelp) {
@@ -108,8 +104,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// reachable puts an address of this machine in the place of one that stands for
-// all of them.
+// reachable replaces an address that stands for all of this machine's with one of them.
 func reachable(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || !net.ParseIP(u.Hostname()).IsUnspecified() {

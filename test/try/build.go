@@ -28,8 +28,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-// build takes a copy of the app in tmp through the buildpack and heroku/go, and finds
-// out which processes it has, and what will report in each.
+// build builds a copy of the app in tmp with the buildpack and heroku/go, and finds its
+// processes and what reports in each.
 func (s *session) build(ctx context.Context, tmp string) (err error) {
 	defer try.Handle(&err)
 	b, goroot := s.prepare(ctx, tmp)
@@ -67,13 +67,13 @@ func (s *session) lock(ctx context.Context, cache string) io.Closer {
 			return try.E1(lock, err)
 		}
 		if !waiting {
-			s.say("waiting for another run that builds with %s", cache)
+			s.logf("waiting for another run that builds with %s", cache)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// prepare copies the app to tmp, and lays out a build of the copy.
+// prepare copies the app to tmp, and prepares a build of the copy.
 func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, goroot string) {
 	s.app = cmp.Or(s.app, filepath.Join(s.buildpack, "test", "apps", "plain"))
 	if _, err := os.Stat(filepath.Join(s.app, "go.mod")); err != nil {
@@ -81,20 +81,20 @@ func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, g
 			"(of a larger module, -config GO_INSTALL_PACKAGE_SPEC=./cmd/web builds one program)", err)})
 	}
 	if s.dotenv = try.E1(readDotenv(filepath.Join(s.app, ".env"))); len(s.dotenv) > 0 {
-		s.say("the app has %s from its .env before it starts, as with heroku local; those that main loads itself come too late for the agent", plural(len(s.dotenv), "variable"))
+		s.logf("the app has %s from its .env before it starts, as with heroku local; those that main loads itself come too late for the agent", plural(len(s.dotenv), "variable"))
 	}
 	s.built = filepath.Join(tmp, "app")
-	s.say("copying %s to %s", s.app, s.built)
+	s.logf("copying %s to %s", s.app, s.built)
 	try.E(s.copyApp())
 	// The build writes into these, and a link in the copy may lead out of it.
 	for _, name := range []string{"bin", ".heroku", ".profile.d"} {
 		if to, err := os.Readlink(filepath.Join(s.built, name)); err == nil && !filepath.IsLocal(to) {
-			try.E(fmt.Errorf("%s in the app is a link to %s, outside the app, which is not there on Heroku: make it a directory", name, to))
+			try.E(fmt.Errorf("%s in the app is a link to %s, outside the app, which does not exist on Heroku: make it a directory", name, to))
 		}
 	}
 	b = &herokugo.Build{App: s.built, Env: filepath.Join(tmp, "env"), Cache: try.E1(filepath.Abs(s.cache))}
 	b.Environ, goroot = s.buildEnviron(ctx, tmp)
-	s.say("CACHE_DIR is %s, kept for the next run", b.Cache)
+	s.logf("CACHE_DIR is %s, kept for the next run", b.Cache)
 	try.E(os.Mkdir(b.Env, 0o777))
 	for _, c := range s.config {
 		name, value, _ := strings.Cut(c, "=")
@@ -103,8 +103,8 @@ func (s *session) prepare(ctx context.Context, tmp string) (b *herokugo.Build, g
 	return b, goroot
 }
 
-// copyApp copies the app but for its history, and tells what cannot be copied. A link
-// stays as it is. The copy may be made in the app itself, in a temporary directory.
+// copyApp copies the app without its history, and prints what it cannot copy. Links stay
+// unchanged. The copy may lie in the app itself, in a temporary directory.
 func (s *session) copyApp() error {
 	tmp := filepath.Base(filepath.Dir(s.built))
 	return copy.Copy(s.app+"/.", s.built, copy.Options{
@@ -114,7 +114,7 @@ func (s *session) copyApp() error {
 		},
 		OnError: func(_, _ string, err error) error {
 			if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENXIO) { // another user's, or a socket
-				s.say("not copied: %v", err)
+				s.logf("not copied: %v", err)
 				return nil
 			}
 			return err
@@ -122,11 +122,11 @@ func (s *session) copyApp() error {
 	})
 }
 
-// dotenvLine matches an assignment as heroku local reads it: of a value that is not
-// quoted, all but a comment. (What else reads such files replaces $NAME in values.)
+// dotenvLine matches an assignment as heroku local reads it: a value without quotes ends at
+// a comment. (Other readers of such files replace $NAME in values.)
 var dotenvLine = regexp.MustCompile(`(?m)^[ \t]*([^#=\s]+)[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^#\r\n]*?)[ \t]*(?:#.*)?\r?$)`)
 
-// readDotenv returns the assignments in a file, which need not be there.
+// readDotenv returns the assignments in a file, which need not exist.
 func readDotenv(file string) (env []string, err error) {
 	content, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -138,13 +138,12 @@ func readDotenv(file string) (env []string, err error) {
 	return env, nil
 }
 
-// users matches the variables of the user's environment that a build needs besides those
-// of machine.Environ: the user's programs, credentials and language.
+// users matches the variables of the user's environment that a build needs in addition to
+// those of machine.Environ: the user's programs, credentials and language.
 var users = regexp.MustCompile(`^(HOME|USER|LOGNAME|PATH|LANG|LC_ALL|XDG_CONFIG_HOME|CURL_CA_BUNDLE|NETRC|SSH_AUTH_SOCK|` +
 	`GIT_(SSL_CAINFO|SSH_COMMAND|CONFIG_GLOBAL|TERMINAL_PROMPT))=`)
 
-// buildEnviron returns the environment that the platform's build has here, and the
-// GOROOT to build with.
+// buildEnviron returns the environment of the build, and the GOROOT to build with.
 func (s *session) buildEnviron(ctx context.Context, tmp string) (env []string, goroot string) {
 	env, values := try.E2(machine.Environ(ctx, "GOTOOLCHAIN"))
 	for _, v := range s.environ {
@@ -155,9 +154,8 @@ func (s *session) buildEnviron(ctx context.Context, tmp string) (env []string, g
 	return append(env, "GOTOOLCHAIN="+values[1], "STACK=heroku-24", "TMPDIR="+tmp), values[0]
 }
 
-// inspect notes what will report in each process: the buildpack's agent, or what the
-// app itself reports by. That there is neither in any of them is an error. It asks
-// inject verify.
+// inspect runs inject verify to find what reports in each process: the buildpack's agent, or
+// a package of the app's own. It returns an error if nothing reports.
 func (s *session) inspect(ctx context.Context) error {
 	args := []string{"run", "./inject", "verify", "-json"}
 	for _, p := range s.processes {

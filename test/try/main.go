@@ -1,19 +1,18 @@
 //go:build linux
 
-// Command try builds a Go app through the buildpack in this checkout, as Heroku
-// would, runs it as a dyno would, and shows each report of its runtime metrics: as
-// a line, and in charts on a page whose address it prints. See its -h.
+// Command try builds a Go app through the buildpack in this checkout, as Heroku does,
+// runs it like a dyno, and shows each report of its runtime metrics: as a line, and in
+// charts on a page whose address it prints. See its -h.
 //
-// The app is copied first: nothing in APP_DIR changes. The build has an environment
-// like a build dyno's: of the user's own, only what says how to reach the network,
-// such as GOPROXY and SSL_CERT_FILE. The app has the user's whole environment, like
-// one that is started by hand; above it what APP_DIR/.env sets, as with heroku local;
-// above that its config vars, and what the platform sets.
+// It builds a copy of the app, so nothing in APP_DIR changes. The build has an
+// environment like a build dyno's. From the user's environment, it takes only what says
+// how to reach the network, such as GOPROXY and SSL_CERT_FILE. The app has the user's
+// whole environment, like an app started by hand. APP_DIR/.env overrides that, as with
+// heroku local. The config vars, and what the platform sets, override both.
 //
-// The table of reports, outages, and the last line, which says what was seen, are
-// on standard output; everything else, such as the log of the build and the output
-// of the app, is on standard error. With -json standard output has a line of JSON
-// for each event instead: see event.
+// Standard output has the table of reports, the outages, and a last line with the result.
+// Standard error has everything else, such as the build log and the app's output. With
+// -json, standard output has a line of JSON for each event instead: see event.
 package main
 
 import (
@@ -38,27 +37,23 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-const help = `Build a Go app as Heroku would with this buildpack, run it, and show what it reports.
+const help = `Build a Go app as Heroku does with this buildpack, run it, and show its reports.
 
-Usage:
+Usage: go run ./test/try [flags] [APP_DIR [-- arguments of the app]]
 
-	go run ./test/try [flags] [APP_DIR [-- arguments of the app]]
-
-Without APP_DIR it is the app in test/apps/plain. In its arguments, '$PORT' is the
-port that the process was given.
+APP_DIR defaults to test/apps/plain. In the arguments, '$PORT' is the process's port.
 
 Examples:
 
 	go run ./test/try -open ~/my/app
 	go run ./test/try -for 30s -json ~/my/app -- -verbose
 
-Exit status: 0 if reports arrived and nothing was refused, 1 if not, 2 if the command
-line is wrong. go run makes 1 of every status but 0: for scripts, build it first with
-go build -o try ./test/try.`
+Exit status: 0 if reports arrived and none was refused, 1 if not, 2 if the command
+line is wrong. go run turns 2 into 1; go build -o try ./test/try keeps it.`
 
 // A session is one run of this command: the build of an app, and its processes.
 type session struct {
-	// What the command line says.
+	// From the command line.
 	app      string // APP_DIR; empty: the app in test/apps/plain
 	args     []string
 	duration time.Duration // 0: no end
@@ -71,10 +66,10 @@ type session struct {
 
 	buildpack      string    // the root of the buildpack's checkout
 	environ        []string  // the user's environment
-	stdout, stderr io.Writer // for several goroutines, as a file is
-	colours        bool      // whether stderr may have them
+	stdout, stderr io.Writer // safe for concurrent use, as files are
+	colors         bool      // whether stderr may have them
 
-	// What a build makes.
+	// From the build.
 	built     string   // the app's directory, a copy
 	dotenv    []string // what the app's .env sets
 	processes []*process
@@ -85,7 +80,7 @@ type session struct {
 	width   int       // of the column of their names
 	running sync.WaitGroup
 
-	mu   sync.Mutex // guards what is known of the reports of each process, too
+	mu   sync.Mutex // also guards what is known of each process's reports
 	rows int        // of the table
 }
 
@@ -95,7 +90,7 @@ type usageError struct{ error }
 func main() {
 	s := &session{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
 	kind := os.Getenv("TERM")
-	s.colours = kind != "" && kind != "dumb" && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(os.Stderr.Fd()))
+	s.colors = kind != "" && kind != "dumb" && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(os.Stderr.Fd()))
 	err := s.parse(os.Args[1:])
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -118,10 +113,10 @@ func (s *session) parse(args []string) (err error) {
 		args, s.args = args[:i], args[i+1:]
 	}
 	fs := flag.NewFlagSet("try", flag.ContinueOnError)
-	fs.DurationVar(&s.duration, "for", 0, "run the app for this `duration`, such as 30s, and then stop it\n(default until Ctrl-C or until the app exits)")
-	fs.DurationVar(&s.interval, "interval", 2*time.Second, "the app's HMETRICS_INTERVAL, at least 1s, and OTEL_METRIC_EXPORT_INTERVAL")
-	fs.StringVar(&s.cache, "cache", machine.CacheDir("try"), "the CACHE_DIR, a `directory` that is kept between runs")
-	fs.Func("config", "a config var of the app, `NAME=VALUE`; may be repeated", func(v string) error {
+	fs.DurationVar(&s.duration, "for", 0, "stop the app after this `duration`, such as 30s")
+	fs.DurationVar(&s.interval, "interval", 2*time.Second, "time between reports, and between exports, at least 1s")
+	fs.StringVar(&s.cache, "cache", machine.CacheDir("try"), "keep build caches in this `directory`")
+	fs.Func("config", "set a config var of the app, `NAME=VALUE`; may be repeated", func(v string) error {
 		if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsAny(name, "/.") {
 			return errors.New("want NAME=VALUE")
 		}
@@ -157,13 +152,13 @@ func (s *session) parse(args []string) (err error) {
 	return nil
 }
 
-// run builds the app and runs it until ctx is done, the app has exited or its
-// time is over. Its error is the line that says why this was no success.
+// run builds the app and runs it until ctx is done, the app exits or its time is over. Its
+// error is the line that says why the run failed.
 func (s *session) run(ctx context.Context) (err error) {
 	defer s.page.Close()
 	defer func() {
 		if err != nil && s.json {
-			s.tell(event{Event: "result", Text: err.Error(), Reported: new(bool)})
+			s.print(event{Event: "result", Text: err.Error(), Reported: new(bool)})
 		}
 	}()
 	if s.buildpack, err = machine.Checkout(); err != nil {

@@ -14,18 +14,17 @@ import (
 
 // An event is what -json prints a line of. Event is one of
 //
-//	warning  something that Heroku would do differently, or not at all
+//	warning  Heroku does something differently, or not at all
 //	up       a process was started
 //	page     the page is at URL
 //	report   a report was accepted
 //	export   an export by OTLP was accepted
 //	outage   Outage is "began", "lasts" or "over"
-//	exit     a process has ended
+//	exit     a process ended
 //	stopping the app is being stopped
-//	result   the end; Reported is what the exit status says
+//	result   the end; Reported is true if the exit status is 0
 //
-// Text has the words that are printed without -json, in which a report is a line of
-// a table.
+// Text is the line that is printed without -json. A report is a line of a table.
 type event struct {
 	Event    string             `json:"event"`
 	Time     time.Time          `json:"time"`
@@ -33,34 +32,34 @@ type event struct {
 	Text     string             `json:"text,omitempty"`
 	Port     int                `json:"port,omitempty"`
 	URL      string             `json:"url,omitempty"`
-	Report   json.RawMessage    `json:"report,omitempty"` // as it was sent
-	Export   map[string]float64 `json:"export,omitempty"` // but for histograms
+	Report   json.RawMessage    `json:"report,omitempty"` // as sent
+	Export   map[string]float64 `json:"export,omitempty"` // except histograms
 	Outage   string             `json:"outage,omitempty"`
 	Counts   *page.Counts       `json:"counts,omitempty"`
 	Reported *bool              `json:"reported,omitempty"`
 }
 
-// tell prints an event: with -json as a line of JSON, otherwise its text.
-func (s *session) tell(e event) {
+// print prints an event: with -json as a line of JSON, otherwise its text.
+func (s *session) print(e event) {
 	switch {
 	case s.json:
 		e.Time = time.Now()
-		line, _ := json.Marshal(e) // a document that is no JSON is never accepted
+		line, _ := json.Marshal(e) // only JSON is ever accepted
 		fmt.Fprintf(s.stdout, "%s\n", line)
 	case e.Event == "report" || e.Event == "outage":
 		fmt.Fprintln(s.stdout, e.Text)
 	case e.Event == "result":
 		fmt.Fprintln(s.stdout, "try:", e.Text)
 	case e.Text != "":
-		s.say("%s", e.Text)
+		s.logf("%s", e.Text)
 	}
 }
 
 func (s *session) warn(process, format string, args ...any) {
-	s.tell(event{Event: "warning", Process: process, Text: fmt.Sprintf("warning: "+format, args...)})
+	s.print(event{Event: "warning", Process: process, Text: fmt.Sprintf("warning: "+format, args...)})
 }
 
-func (s *session) say(format string, args ...any) {
+func (s *session) logf(format string, args ...any) {
 	fmt.Fprintf(s.stderr, "try: "+format+"\n", args...)
 }
 
@@ -81,12 +80,12 @@ func elapsed(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-var colour = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+var color = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
-// buildLog prints a line of the log of a build, with its colours on a terminal only.
+// buildLog prints a line of the build log, with its colors only on a terminal.
 func (s *session) buildLog(line []byte) {
-	if !s.colours {
-		line = colour.ReplaceAll(line, nil)
+	if !s.colors {
+		line = color.ReplaceAll(line, nil)
 	}
 	fmt.Fprintf(s.stderr, "%s\n", line)
 }

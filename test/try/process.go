@@ -27,15 +27,15 @@ import (
 type process struct {
 	name    string
 	command string // for bash, in the app's directory
-	binary  string // the one of the build's binaries that it runs
+	binary  string // the app's program that it runs
 
-	expect string // what is to be expected of its reports
-	noOTLP string // why the agent sends nothing by OTLP; empty if it does
+	expect string // whether it reports, and with what
+	noOTLP string // why the agent exports nothing; empty if it exports
 
 	port    int
 	environ []string
-	ended   chan struct{} // closed when it has ended, all of its process group with it
-	output  []byte        // the end of what it has printed, to be read then
+	ended   chan struct{} // closed when all of its process group has ended
+	output  []byte        // the end of its output, to be read then
 
 	// Guarded by session.mu.
 	delivery page.Delivery
@@ -45,12 +45,12 @@ type process struct {
 
 var procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
 
-// findProcesses returns the process types in the app's Procfile that run one of the
-// binaries, or one for each binary if there are none. The release phase is not a process
-// type. It warns of lines of the Procfile that do not do what was meant.
+// findProcesses returns the process types in the app's Procfile that run one of the app's
+// programs, or one for each program if there are none. The release phase is not a process
+// type. findProcesses warns of lines that do not mean what the user probably meant.
 func (s *session) findProcesses(binaries []string) ([]*process, error) {
 	if len(binaries) == 0 {
-		return nil, errors.New("the build installed no binary: is there a main package in the app?")
+		return nil, errors.New("the build installed no program: is there a main package in the app?")
 	}
 	procfile, err := os.ReadFile(filepath.Join(s.built, "Procfile"))
 	if err != nil {
@@ -86,8 +86,8 @@ func (s *session) findProcesses(binaries []string) ([]*process, error) {
 	return list, nil
 }
 
-// runs returns the program that a command begins with, and the first of the binaries
-// that it runs, or nothing.
+// runs returns the word that a command begins with, and the first of the app's programs that
+// it runs, if any.
 func runs(command string, binaries []string) (program, binary string) {
 	words := append(strings.Fields(strings.NewReplacer(`"`, "", "'", "", ";", " ").Replace(command)), "")
 	for len(words) > 1 && (words[0] == "exec" || strings.Contains(words[0], "=")) {
@@ -136,10 +136,10 @@ func (s *session) place(p *process) error {
 // grace is how long the app may take to stop; on Heroku it is 30 s.
 const grace = 5 * time.Second
 
-// launch starts p in a process group of its own, and tells when it ends. Its output
-// goes to standard error, a line at a time. When ctx is done it is stopped as the
-// platform does: SIGTERM to all of its processes, and SIGKILL after the grace period.
-// It does not outlive this process.
+// launch starts p in a process group of its own, and prints when it ends. Its output goes to
+// standard error, a line at a time. When ctx is done, launch stops it as the platform does:
+// SIGTERM to all of its processes, and SIGKILL after the grace period. It does not outlive
+// this process.
 func (s *session) launch(ctx context.Context, p *process) {
 	port := fmt.Sprint(p.port)
 	words := []string{p.command}
@@ -150,9 +150,9 @@ func (s *session) launch(ctx context.Context, p *process) {
 	if p.noOTLP == "" {
 		text += ", by OTLP too"
 	}
-	s.tell(event{Event: "up", Process: p.name, Port: p.port, Text: text})
+	s.print(event{Event: "up", Process: p.name, Port: p.port, Text: text})
 
-	// "$@" are the app's arguments; the shell goes away for a simple command.
+	// "$@" are the app's arguments. For a simple command, the shell replaces itself.
 	script := p.command
 	if len(s.args) > 0 {
 		script += ` "$@"`
@@ -176,7 +176,7 @@ func (s *session) launch(ctx context.Context, p *process) {
 		start := time.Now()
 		how := fmt.Sprint(cmd.Run())
 		if cmd.Process != nil {
-			kill(syscall.SIGKILL) // what it has left behind
+			kill(syscall.SIGKILL) // what it left behind
 			how = cmd.ProcessState.String()
 		}
 		lines.flush()
@@ -207,12 +207,12 @@ func (s *session) boot(p *process) {
 // variable matches what looks like the name of a config var.
 var variable = regexp.MustCompile(`\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b`)
 
-// exit tells how a process ended, and where it failed and never reported, what it may
-// lack: the first variable that it has printed the name of and does not have.
+// exit prints how a process ended. If it failed and never reported, exit also names a config
+// var that it may lack: the first one that its output mentions and that is not set.
 func (s *session) exit(ctx context.Context, p *process, how string, ran time.Duration) {
 	if ctx.Err() != nil {
 		if how == "signal: killed" {
-			s.tell(event{Event: "stopping", Process: p.name, Text: p.name + ".1 was killed: it had not ended after SIGTERM; on Heroku it has 30 s"})
+			s.print(event{Event: "stopping", Process: p.name, Text: p.name + ".1 was killed: it had not ended after SIGTERM; on Heroku it has 30 s"})
 		}
 		return
 	}
@@ -223,7 +223,7 @@ func (s *session) exit(ctx context.Context, p *process, how string, ran time.Dur
 	if !reported {
 		text += ", before its first report"
 	}
-	s.tell(event{Event: "exit", Process: p.name, Text: text})
+	s.print(event{Event: "exit", Process: p.name, Text: text})
 	if reported || how == "exit status 0" {
 		return
 	}

@@ -27,7 +27,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-// TestMain has this program be the command, too.
+// TestMain makes this program the command, too.
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"try": main}) }
 
 // TestTry runs the command on real apps, all of them at the same time: they share a
@@ -51,7 +51,7 @@ func TestTry(t *testing.T) {
 	before := digest()
 	environ := append(userEnviron(t, cache), "TMPDIR="+tmp)
 
-	// Two runs do not build with one CACHE_DIR at the same time.
+	// Two runs never build with one CACHE_DIR at the same time.
 	lock := try.E1(machine.Lock(cache))
 	waiting := start(t, dir, environ, "-cache", cache, "shop")
 	waiting.await("! try: waiting for another run that builds with " + cache)
@@ -103,7 +103,7 @@ var scenarios = map[string]func(*command){
 	"-config  ../A=b":    ends(2, `! try: invalid value "../A=b" for flag -config: want NAME=VALUE`),
 	"-page  127.0.0.1:x": ends(2, "! try: -page 127.0.0.1:x: .*"),
 	"-cache=":            ends(2, "! try: -cache names no directory\n! try: for help, type: .*"),
-	"-h":                 ends(0, "Examples:\n  -interval duration"),
+	"-h":                 ends(0, "Examples:\n  -interval duration .*"),
 }
 
 func ends(status int, want string) func(*command) {
@@ -149,7 +149,7 @@ func testProcesses(c *command) {
 	c.gone(c.await(`! web\.1 \| child (\d+)`)[0])
 }
 
-// testClock looks at an app of which one program is built, run without -json.
+// testClock builds only one program of an app, and runs without -json.
 func testClock(c *command) {
 	c.await(`^ +\d+\.\ds  clock    +[\d.]+ [KM]iB +[\d.]+ KiB +[\d,]+ +4\.0 MiB +\d+ +\S+s +\d+$`)
 	c.cmd.Process.Signal(os.Interrupt)
@@ -253,8 +253,8 @@ func userEnviron(t *testing.T, cache string) []string {
 		"HMETRICS_VERBOSE=", "GREETING=from the user", "GIT_TERMINAL_PROMPT=0", "TERM=xterm")
 }
 
-// gone waits until a process runs no more. One that has lost its parent may stay a
-// zombie until init takes it.
+// gone waits until a process no longer runs. A process without its parent may stay a zombie
+// until init reaps it.
 func (c *command) gone(pid string) {
 	for late := time.Now().Add(10 * time.Second); time.Now().Before(late); {
 		b, err := os.ReadFile("/proc/" + pid + "/stat")

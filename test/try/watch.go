@@ -16,7 +16,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
-// watch runs the processes until all of them have ended, and shows what they report.
+// watch runs the processes until all of them end, and shows what they report.
 func (s *session) watch(ctx context.Context) (err error) {
 	if s.duration > 0 {
 		var cancel context.CancelFunc
@@ -45,11 +45,11 @@ func (s *session) watch(ctx context.Context) (err error) {
 	for _, p := range s.processes {
 		s.launch(ctx, p)
 	}
-	s.tell(event{Event: "page", URL: served.URL(), Text: "look at " + served.URL()})
+	s.print(event{Event: "page", URL: served.URL(), Text: "look at " + served.URL()})
 	if s.open {
 		browser.Stdout = s.stderr
 		if err := browser.OpenURL(served.URL()); err != nil {
-			s.say("opening a browser: %v", err)
+			s.logf("opening a browser: %v", err)
 		}
 	}
 	ended := make(chan struct{})
@@ -60,7 +60,7 @@ func (s *session) watch(ctx context.Context) (err error) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		s.tell(event{Event: "stopping", Text: fmt.Sprintf("stopping the app: SIGTERM, and after %v SIGKILL", grace)})
+		s.print(event{Event: "stopping", Text: fmt.Sprintf("stopping the app: SIGTERM, and after %v SIGKILL", grace)})
 	}
 	ran := time.Since(s.start)
 	<-ended
@@ -69,17 +69,17 @@ func (s *session) watch(ctx context.Context) (err error) {
 	if !ok {
 		return errors.New(line)
 	}
-	s.tell(event{Event: "result", Text: line, Reported: &ok})
+	s.print(event{Event: "result", Text: line, Reported: &ok})
 	return nil
 }
 
-// named returns the process of that name. No other is given an address to report to.
+// named returns the process with that name. Only processes of this session have a URL.
 func (s *session) named(name string) *process {
 	return s.processes[slices.IndexFunc(s.processes, func(p *process) bool { return p.name == name })]
 }
 
-// attempt follows a request before its answer, and tells of an outage: once when it
-// begins, and then of each report that is not accepted.
+// attempt records a request before its answer. It prints when an outage begins, and then each
+// report that is not accepted.
 func (s *session) attempt(a endpoint.Attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,18 +88,17 @@ func (s *session) attempt(a endpoint.Attempt) {
 	fault, body := s.faults.Now(), string(a.Body)
 	switch {
 	case !p.outage && fault.Serve != nil:
-		s.tellOutage(p, "began", "the endpoint has the fault "+fault.Name)
+		s.printOutage(p, "began", "the endpoint has the fault "+fault.Name)
 	case !p.outage && p.delivery.Down():
-		s.tellOutage(p, "began", "reports are not accepted")
+		s.printOutage(p, "began", "reports are not accepted")
 	case p.outage && p.last != body:
 		pending := p.delivery.Pending
-		s.tellOutage(p, "lasts", fmt.Sprintf("pending %s, %s", plural(int(pending.Collections), "collection"), endpoint.Duration(pending.PauseNS)))
+		s.printOutage(p, "lasts", fmt.Sprintf("pending %s, %s", plural(int(pending.Collections), "collection"), endpoint.Duration(pending.PauseNS)))
 	}
 	p.last = body
 }
 
-// report shows an accepted report, under a header that comes again after 20 of them,
-// and tells that an outage is over.
+// report prints an accepted report, with a header every 20 reports, and the end of an outage.
 func (s *session) report(r endpoint.Report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,17 +112,17 @@ func (s *session) report(r endpoint.Report) {
 		text = s.tableRow("time", "process", "heap", "stack", "objects", "goal", "GCs", "pause", "goroutines") + "\n" + text
 	}
 	s.rows++
-	s.tell(event{Event: "report", Process: p.name, Text: text, Report: r.Body, Counts: &p.delivery.Counts})
+	s.print(event{Event: "report", Process: p.name, Text: text, Report: r.Body, Counts: &p.delivery.Counts})
 	if p.outage {
-		s.tellOutage(p, "over", fmt.Sprintf("over after %s; %s and %s were delivered, %s",
+		s.printOutage(p, "over", fmt.Sprintf("over after %s; %s and %s were delivered, %s",
 			elapsed(r.Received.Sub(since)), plural(int(r.Collections), "collection"), endpoint.Duration(r.PauseNS), lost(p.delivery.Lost)))
 	}
 }
 
-// tellOutage tells of an outage of a process that it began, lasts or is over.
-func (s *session) tellOutage(p *process, state, text string) {
+// printOutage prints that an outage of a process began, lasts or is over.
+func (s *session) printOutage(p *process, state, text string) {
 	p.outage = state != "over"
-	s.tell(event{Event: "outage", Outage: state, Process: p.name, Counts: &p.delivery.Counts,
+	s.print(event{Event: "outage", Outage: state, Process: p.name, Counts: &p.delivery.Counts,
 		Text: s.tableRow(elapsed(time.Since(s.start)), p.name, "outage: "+text)})
 }
 
@@ -131,7 +130,7 @@ func (s *session) export(e endpoint.Export) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.named(e.Process).delivery.Export(e); e.Refused == "" {
-		s.tell(event{Event: "export", Process: e.Process, Export: e.Values})
+		s.print(event{Event: "export", Process: e.Process, Export: e.Values})
 	}
 }
 
@@ -142,7 +141,7 @@ func lost(c page.Counters) string {
 	return fmt.Sprintf("%s and %s are lost", plural(int(c.Collections), "collection"), endpoint.Duration(c.PauseNS))
 }
 
-// summary says in one line what was seen, and whether that is a success.
+// summary returns the result of the run in one line, and whether it is a success.
 func (s *session) summary(ran time.Duration) (line string, ok bool) {
 	var all page.Delivery
 	var counts []string

@@ -1,10 +1,10 @@
 //go:build linux && go1.19
 
-// Package memlimit makes the memory limit of the container, or a part of it, the one that
-// Go's collector keeps to.
+// Package memlimit sets Go's memory limit to that of the container, or to a percentage of
+// it.
 //
-// It reads control groups itself: a library for that needs a newer Go than the agent may,
-// and sets a limit unasked as soon as it is imported.
+// It reads control groups itself. The library for that needs a newer Go than the agent may
+// use, and sets a limit as soon as it is imported.
 package memlimit
 
 import (
@@ -18,20 +18,20 @@ import (
 	"syscall"
 )
 
-// Apply sets the limit that a value of HMETRICS_MEMORY_LIMIT asks for, and says what came
-// of it.
+// Apply sets the limit that a value of HMETRICS_MEMORY_LIMIT asks for, and returns a line
+// with the result.
 func Apply(setting string) string {
 	limit, reason, ok := parse(strings.TrimSpace(setting), "")
 	switch {
 	case !ok:
-		return "HMETRICS_MEMORY_LIMIT must be a part of the container's limit, such as 90%, or a size, such as 400MiB: setting no limit"
+		return "HMETRICS_MEMORY_LIMIT must be a percentage of the container's limit, such as 90%, or a size, such as 400MiB: setting no limit"
 	case os.Getenv("GOMEMLIMIT") != "":
 		reason, limit = "GOMEMLIMIT is set", 0
 	case debug.SetMemoryLimit(-1) != math.MaxInt64:
 		reason, limit = "the program has set one", 0
 	}
 	if limit == 0 {
-		return "no memory limit by HMETRICS_MEMORY_LIMIT: " + reason
+		return "HMETRICS_MEMORY_LIMIT sets no memory limit: " + reason
 	}
 	debug.SetMemoryLimit(limit)
 	return fmt.Sprintf("memory limit of %d bytes: %s", limit, reason)
@@ -44,7 +44,7 @@ func parse(setting, root string) (limit int64, reason string, ok bool) {
 		percent, err := strconv.ParseFloat(part, 64)
 		of, file := container(root)
 		if limit, reason = int64(float64(of)*percent/100), fmt.Sprintf("%s of %d in %s", setting, of, file); of == 0 {
-			reason = "the container has no limit that can be read"
+			reason = "no limit of the container can be read"
 		}
 		return limit, reason, err == nil && percent > 0 && percent <= 100
 	}
@@ -56,11 +56,11 @@ func parse(setting, root string) (limit int64, reason string, ok bool) {
 		}
 	}
 	n, err := strconv.ParseInt(number, 10, 63-shift)
-	return n << shift, "as HMETRICS_MEMORY_LIMIT has it", err == nil && n > 0
+	return n << shift, "set by HMETRICS_MEMORY_LIMIT", err == nil && n > 0
 }
 
-// container returns the lowest limit of the control groups that the process is in, version
-// 1 and 2, and the file that has it, or 0.
+// container returns the lowest limit of the process's control groups, of version 1 and 2,
+// in bytes, and the file that has it. It returns 0 if there is none.
 func container(root string) (lowest int64, file string) {
 	for _, line := range strings.Split(read(root+"/proc/self/cgroup"), "\n") {
 		group := strings.SplitN(line, ":", 3) // number, controllers, path; version 2 names no controllers

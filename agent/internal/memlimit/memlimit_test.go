@@ -90,20 +90,20 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// What the user or the program has set stays, and a setting that is of no use sets nothing.
-func TestWhatWins(t *testing.T) {
+// A limit that the user or the program set stays, and an invalid setting sets none.
+func TestPrecedence(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	for _, c := range []struct {
 		gomemlimit, setting string
 		before, after       int64
 		says                string
 	}{
-		{"", "1GiB", math.MaxInt64, 1 << 30, "memory limit of 1073741824 bytes: as HMETRICS_MEMORY_LIMIT has it"},
+		{"", "1GiB", math.MaxInt64, 1 << 30, "memory limit of 1073741824 bytes: set by HMETRICS_MEMORY_LIMIT"},
 		{"", " 1GiB ", math.MaxInt64, 1 << 30, "memory limit of 1073741824 bytes"},
-		{"off", "1GiB", math.MaxInt64, math.MaxInt64, "no memory limit by HMETRICS_MEMORY_LIMIT: GOMEMLIMIT is set"},
+		{"off", "1GiB", math.MaxInt64, math.MaxInt64, "HMETRICS_MEMORY_LIMIT sets no memory limit: GOMEMLIMIT is set"},
 		{"2GiB", "1GiB", 2 << 30, 2 << 30, "GOMEMLIMIT is set"},
 		{"", "1GiB", 3 << 30, 3 << 30, "the program has set one"},
-		{"", "1GB", math.MaxInt64, math.MaxInt64, "HMETRICS_MEMORY_LIMIT must be a part of the container's limit, such as 90%, or a size, such as 400MiB"},
+		{"", "1GB", math.MaxInt64, math.MaxInt64, "HMETRICS_MEMORY_LIMIT must be a percentage of the container's limit, such as 90%, or a size, such as 400MiB"},
 	} {
 		t.Setenv("GOMEMLIMIT", c.gomemlimit)
 		debug.SetMemoryLimit(c.before)
@@ -114,14 +114,14 @@ func TestWhatWins(t *testing.T) {
 	}
 }
 
-// A churned is how a program fared that keeps memory and makes garbage.
+// A churned is the result of a program that keeps memory and makes garbage.
 type churned struct {
 	PeakMiB float64 // of the memory that GOMEMLIMIT is about
 	GC      float64 // part of the CPU time that was not idle
 	Limit   int64
 }
 
-// churn keeps size MiB, replaces them for some seconds, and prints how it fared.
+// churn keeps size MiB, replaces them for some seconds, and prints the result.
 func churn(size string) {
 	var n int
 	fmt.Sscan(size, &n)

@@ -4,5 +4,5 @@ package memlimit
 
 // Apply says that HMETRICS_MEMORY_LIMIT is of no use here.
 func Apply(string) string {
-	return "no memory limit by HMETRICS_MEMORY_LIMIT: that needs Linux and Go 1.19"
+	return "HMETRICS_MEMORY_LIMIT sets no memory limit: that needs Linux and Go 1.19"
 }

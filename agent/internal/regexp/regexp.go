@@ -1,11 +1,10 @@
-// Package regexp stands in for the standard package of that name in the copies
-// of the agent's third-party modules that are linked into apps, where nothing
-// ever asks for a match: go-retryablehttp does in its retry policies, which the
-// agent replaces, and envconfig for split_words, which the agent does not use.
+// Package regexp replaces the standard package in the copies of the agent's third-party
+// modules that are linked into apps. There, nothing ever matches a pattern: go-retryablehttp
+// does so only in its retry policies, which the agent replaces, and envconfig only for
+// split_words, which the agent does not use.
 //
-// With the standard package, a program that has no use of its own for it would
-// grow by 250 KB, and any would start 80 µs later. TestNothingAsksForAMatch fails
-// when one of the modules comes to need it.
+// The standard package would add 250 KB to a program that does not use it, and 80 µs to the
+// start of every program. TestNothingAsksForAMatch fails if one of the modules needs it.
 package regexp
 
 // A Regexp matches nothing.

@@ -30,8 +30,8 @@ func sources(t *testing.T) map[string][]string {
 	return files
 }
 
-// Nothing that the agent calls asks for a match: the modules do in functions
-// that the agent does not reach.
+// Nothing that the agent calls matches a pattern: the modules do so only in functions that the
+// agent does not reach.
 func TestNothingAsksForAMatch(t *testing.T) {
 	const module = "github.com/hmetrics/heroku-buildpack-go-metrics/"
 	reached := map[string]bool{} // functions of modules that use an expression

@@ -20,7 +20,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// A backend refuses what its documentation says that it does not take.
+// A backend refuses what its documentation excludes.
 type backend struct {
 	title       string // in ../../backends.md
 	url         string
@@ -94,8 +94,8 @@ func configured(t *testing.T, title string) []string {
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
-// The page's commands make each backend take an export. Without any of their lines it
-// refuses, except that a temporality may be a matter of taste.
+// With the page's commands, each backend accepts an export. Without any one of the lines it
+// refuses, except that some backends accept both temporalities.
 func TestBackends(t *testing.T) {
 	for _, b := range backends {
 		t.Run(b.title, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestBackends(t *testing.T) {
 	}
 }
 
-// export makes one export with the variables to the backend, which stands behind a proxy.
+// export makes one export with the variables to the backend, through a proxy.
 func (b backend) export(t *testing.T, set []string) (refusals []string, delivered bool) {
 	t.Helper()
 	u, err := url.Parse(b.url)
@@ -161,7 +161,7 @@ func (b backend) export(t *testing.T, set []string) (refusals []string, delivere
 	return refusals, delivered
 }
 
-// tunnel answers CONNECT: it leads to the address, whatever was asked for.
+// tunnel answers CONNECT with a connection to the address, whatever the request names.
 func tunnel(w http.ResponseWriter, address string) {
 	to, err := net.DialTimeout("tcp", address, 10*time.Second)
 	if err != nil {

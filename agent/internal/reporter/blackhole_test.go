@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// An endpoint that takes connections and never answers does not make the
-// agent hold ever more of anything.
+// An endpoint that accepts connections and never answers does not make the agent's memory,
+// goroutines or descriptors grow.
 func TestNothingIsHeldForAnEndpointThatNeverAnswers(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// Config holds the settings that both destinations have.
+// Config holds the settings that the two destinations share.
 type Config struct {
 	Interval time.Duration // between two reports
 	Timeout  time.Duration // of one HTTP attempt
@@ -18,14 +18,14 @@ type Config struct {
 	Prefix   string        // of what is logged
 }
 
-// FromEnvironment returns the options that the environment sets. A variable with
-// a value that will not do counts as not set, and is a problem.
+// FromEnvironment returns the options that the environment sets. For a variable with an
+// invalid value, the default applies, and Problems names the variable.
 func FromEnvironment() (o Options) {
 	c := Config{Interval: 20 * time.Second, Timeout: 10 * time.Second, Retries: 3}
 	standard := c
 	oneOff, dyno := false, ""
-	// envconfig stops at the first value that does not parse, so each variable
-	// is a specification of its own.
+	// envconfig stops at the first value that does not parse, so each variable has a
+	// specification of its own.
 	parses := func(spec interface{}) bool {
 		e, failed := envconfig.Process("HMETRICS", spec).(*envconfig.ParseError)
 		return !failed || e.Value == ""
@@ -37,7 +37,7 @@ func FromEnvironment() (o Options) {
 		c.Interval = standard.Interval
 		bad("INTERVAL", "a Go duration of at least 1s, such as 20s", c.Interval)
 	}
-	// Less leaves no time for a connection to be made.
+	// Less leaves no time for a connection.
 	if !parses(&struct{ Timeout *time.Duration }{&c.Timeout}) || c.Timeout < 100*time.Millisecond {
 		c.Timeout = standard.Timeout
 		bad("TIMEOUT", "a Go duration of at least 100ms, such as 10s", c.Timeout)
@@ -58,9 +58,9 @@ func FromEnvironment() (o Options) {
 	return o
 }
 
-// isOneOff says whether a dyno is one of heroku run, of the release phase or of Heroku
-// Scheduler: run.1234 or, on Fir, run-848cd4f64d-pvpr2. On Fir run-jobs-848cd4f64d-pvpr2
-// is of a process type.
+// isOneOff reports whether a dyno belongs to heroku run, to the release phase or to Heroku
+// Scheduler: run.1234 or, on Fir, run-848cd4f64d-pvpr2. On Fir, run-jobs-848cd4f64d-pvpr2
+// belongs to a process type.
 func isOneOff(dyno string) bool {
 	kind, _, cedar := strings.Cut(dyno, ".")
 	if fir := strings.Split(dyno, "-"); !cedar && len(fir) <= 3 {
@@ -69,7 +69,7 @@ func isOneOff(dyno string) bool {
 	return kind != dyno && (kind == "run" || kind == "release" || cedar && kind == "scheduler")
 }
 
-// Log logs lines to the standard logger, if it is to be verbose.
+// Log logs lines to the standard logger if c is verbose.
 func (c Config) Log(lines ...string) {
 	if c.Verbose {
 		for _, line := range lines {

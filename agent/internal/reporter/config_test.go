@@ -67,7 +67,7 @@ func TestABadValueMeansTheDefaultAndOneLine(t *testing.T) {
 	}
 }
 
-// A bad value of one variable does not keep the others from being read.
+// After a bad value, the other variables are still read.
 func TestBadAndGoodValues(t *testing.T) {
 	environment(t, "HMETRICS_INTERVAL=x", "HMETRICS_TIMEOUT=y", "HMETRICS_RETRIES=5", "HMETRICS_VERBOSE=true")
 	got, problems := fromEnvironment()

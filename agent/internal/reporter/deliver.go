@@ -15,25 +15,25 @@ import (
 
 const maxRedirects = 5
 
-// An answer's head, and its body, are read up to so many bytes, and the body for
-// so long.
+// maxAnswer limits the bytes that are read of an answer's head, and of its body. bodyTime
+// limits the time to read the body.
 const maxAnswer, bodyTime = 64 << 10, time.Second
 
-// A delivery brings documents to the endpoint, one after the other. As a
-// http.RoundTripper it makes one attempt.
+// A delivery sends documents to the endpoint, one after the other. As an
+// http.RoundTripper, it makes one attempt.
 type delivery struct {
 	transport http.RoundTripper
 	endpoint  *url.URL
 	format    format
 	client    *retryablehttp.Client
-	attempts  context.Context // bounds all attempts
+	attempts  context.Context // limits all attempts
 	timeout   time.Duration   // of one
 	due       time.Time       // when the next document is
-	failed    error           // what was wrong with the last attempt; nil if nothing
+	failed    error           // of the last attempt; nil if it succeeded
 	answer    []byte          // its body
 }
 
-func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config, e *edges) *delivery {
+func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config, e *dependencies) *delivery {
 	d := &delivery{transport: e.transport, endpoint: endpoint, format: f, attempts: attempts, timeout: c.Timeout}
 	d.client = &retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: d, CheckRedirect: checkRedirect},
@@ -41,8 +41,7 @@ func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config
 		RetryWaitMin: c.Interval / 40,
 		RetryWaitMax: c.Interval,
 		CheckRetry:   d.check,
-		// Random, so that clients which failed together do not come back
-		// together.
+		// Random, so that clients that failed together do not try again together.
 		Backoff: func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
 			return retryablehttp.DefaultBackoff(least, most, attempt, resp) + time.Duration(e.random()*float64(least))
 		},
@@ -50,8 +49,8 @@ func newDelivery(attempts context.Context, endpoint *url.URL, f format, c Config
 	return d
 }
 
-// deliver returns the endpoint's answer to the document, once it is 2xx. It makes
-// attempts until due. The end of ctx ends only the wait for another one.
+// deliver sends the document and returns the endpoint's answer if it is 2xx. It makes
+// attempts until due. The end of ctx ends only the wait for the next attempt.
 func (d *delivery) deliver(ctx context.Context, due time.Time, document []byte) ([]byte, error) {
 	d.due = due
 	ctx, cancel := context.WithDeadline(ctx, due)
@@ -65,14 +64,13 @@ func (d *delivery) deliver(ctx context.Context, due time.Time, document []byte) 
 		if d.failed != nil {
 			err = d.failed
 		}
-		return nil, reasonOf(err, "the endpoint redirects to what is no URL")
+		return nil, reasonOf(err, "the endpoint redirects to an invalid URL")
 	}
 	return d.answer, nil
 }
 
-// RoundTrip makes an attempt. It goes on when the request's context is canceled:
-// an attempt that is cut off may have been accepted all the same, and would then
-// be counted twice.
+// RoundTrip makes an attempt. It ignores the cancellation of the request's context: the
+// endpoint may accept an attempt that is cut off, and would then count it twice.
 func (d *delivery) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithDeadline(d.attempts, d.due)
 	defer cancel()
@@ -85,7 +83,7 @@ func (d *delivery) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	// The answer is one whatever becomes of its body.
+	// The status counts, even if the body cannot be read.
 	defer time.AfterFunc(bodyTime, cancel).Stop()
 	d.answer, _ = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	resp.Body.Close()
@@ -93,8 +91,8 @@ func (d *delivery) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// check is called after each attempt. It says whether to make another one and
-// what was wrong with this one.
+// check is called after each attempt. It decides whether to make another one, and returns
+// the error of this one.
 func (d *delivery) check(_ context.Context, resp *http.Response, err error) (again bool, _ error) {
 	switch {
 	case err != nil:
@@ -107,26 +105,25 @@ func (d *delivery) check(_ context.Context, resp *http.Response, err error) (aga
 	return again, err
 }
 
-// errRedirect is why an answer is no reason for another attempt.
-var errRedirect = errors.New("refused to be redirected")
+// errRedirect ends the attempts: the next one would get the same answer.
+var errRedirect = errors.New("refused a redirect")
 
-// checkRedirect lets a report be redirected within its host only, and never
-// from https to http: whoever answers must not be able to send it elsewhere.
+// checkRedirect allows redirects only within the host, and never from https to http:
+// whoever answers must not be able to send a report elsewhere.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first, from, to := via[0], via[len(via)-1].URL, req.URL
 	same := from.Scheme == to.Scheme && strings.EqualFold(from.Host, to.Host)
 	upgrade := from.Scheme == "http" && to.Scheme == "https" && strings.EqualFold(from.Hostname(), to.Hostname())
 	switch {
 	case !same && !upgrade:
-		return reason{"refused to be redirected to another host or scheme", errRedirect}
+		return reason{"refused a redirect to another host or scheme", errRedirect}
 	case len(via) > maxRedirects:
-		return reason{fmt.Sprintf("refused to be redirected more than %d times", maxRedirects), errRedirect}
+		return reason{fmt.Sprintf("refused more than %d redirects", maxRedirects), errRedirect}
 	case req.Response.StatusCode == http.StatusSeeOther:
-		return reason{"refused to be redirected by 303, which delivers nothing", errRedirect}
+		return reason{"refused a redirect by 303, which delivers nothing", errRedirect}
 	}
-	// net/http makes a GET of a POST that is answered 301 or 302. There is
-	// nothing to get: what is wanted is the report's arrival elsewhere. It also
-	// adds a Referer, which is the endpoint's path.
+	// After 301 and 302, net/http turns a POST into a GET, which would not deliver the
+	// report. It also adds a Referer, which contains the endpoint's path.
 	req.Method, req.GetBody, req.ContentLength, req.Header = first.Method, first.GetBody, first.ContentLength, first.Header.Clone()
 	var err error
 	req.Body, err = first.GetBody()

@@ -12,18 +12,18 @@ import (
 	"strings"
 )
 
-// ErrUnset is what Run returns for an empty endpoint.
+// ErrUnset is the error that Run returns for an empty endpoint.
 var ErrUnset = errors.New("the endpoint is empty")
 
-// An InvalidEndpoint is what Run returns for an endpoint that cannot be
-// reported to. It quotes nothing of it, since any part may be a secret.
+// An InvalidEndpoint is the error that Run returns for an endpoint that is not an http or
+// https URL. It quotes nothing of the endpoint, since any part may be a secret.
 type InvalidEndpoint struct{}
 
 func (InvalidEndpoint) Error() string {
 	return "reporting Go metrics: the endpoint is not an http or https URL with a host: Heroku sets HEROKU_METRICS_URL to one when the labs flag runtime-heroku-metrics is enabled"
 }
 
-// Fatal says that trying again cannot help.
+// Fatal returns true: trying again cannot help.
 func (InvalidEndpoint) Fatal() bool { return true }
 
 func parseEndpoint(s string) (*url.URL, error) {
@@ -37,24 +37,24 @@ func parseEndpoint(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// newFailure says where a report failed: by scheme and host alone, since path, query
-// and user info are credentials. err must hold none either.
+// newFailure adds the endpoint to an error: only its scheme and host, since path, query
+// and user info are credentials. err must not contain credentials either.
 func newFailure(endpoint *url.URL, err error) error {
 	return fmt.Errorf("reporting Go metrics to %s://%s: %w", endpoint.Scheme, endpoint.Host, err)
 }
 
-// A reason is an error that holds nothing that came from the network: who answers
-// may quote any secret that was sent, in whatever form.
+// A reason is an error without text from the network: whoever answers may quote any secret
+// that was sent, in any form.
 type reason struct {
 	text  string
-	cause error // one that holds nothing of that either, or nil
+	cause error // without such text either, or nil
 }
 
 func (r reason) Error() string { return r.text }
 func (r reason) Unwrap() error { return r.cause }
 
-// reasonOf returns what may be shown of err, which is otherwise if err is of no kind
-// whose text is known to be of this side's making.
+// reasonOf returns what may be shown of err: its text if that is known to come from this
+// side, and otherwise if not.
 func reasonOf(err error, otherwise string) error {
 	var (
 		known   reason
@@ -75,9 +75,9 @@ func reasonOf(err error, otherwise string) error {
 		otherwise = "proxyconnect: " + reasonOf(network.Err, otherwise).Error()
 	case errors.As(err, &network):
 		same := *network
-		same.Source = nil // its port is another one each time
+		same.Source = nil // its port changes each time
 		return reason{same.Error(), &same}
-	case strings.HasPrefix(text, "tls: "): // and after the next colon, what a certificate has wrong
+	case strings.HasPrefix(text, "tls: "): // after the next colon, it quotes the certificate
 		otherwise = strings.Join(strings.SplitN(text, ": ", 3)[:2], ": ")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		otherwise = "the connection was closed without an answer"
@@ -85,7 +85,7 @@ func reasonOf(err error, otherwise string) error {
 	return reason{text: otherwise}
 }
 
-// status names the code of an answer: the words beside it are the endpoint's.
+// status returns the code of an answer with its standard text, not the endpoint's.
 func status(code int) string {
 	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-func TestEndpointsThatWillNotDo(t *testing.T) {
+func TestInvalidEndpoints(t *testing.T) {
 	for _, s := range []string{
 		"secret", "/secret", "//host/secret", "host:80/secret", "ftp://host/secret", "https:///secret", "https:secret",
 		"https://:443/secret", "http://host:port/secret", "http://ho st/secret", "http://host/secret\n", "://host/secret", "http://[::1/secret", "http://host/%zz-secret",
@@ -36,8 +36,7 @@ func TestEndpointsThatWillNotDo(t *testing.T) {
 	}
 }
 
-// Whatever an error says, only what this side knows is shown of it, and only that
-// can be got out of it.
+// Of any error, only text from this side is shown, and nothing else can be unwrapped.
 func TestReasonsHoldNothingFromTheNetwork(t *testing.T) {
 	const quoted = "quoted"
 	certificate := &x509.Certificate{DNSNames: []string{quoted}, Subject: pkix.Name{CommonName: quoted}}
@@ -74,7 +73,7 @@ func TestReasonsHoldNothingFromTheNetwork(t *testing.T) {
 	}
 }
 
-// What a failure wraps can be asked for.
+// A failure can be unwrapped.
 func TestFailureWraps(t *testing.T) {
 	u, _ := parseEndpoint("https://user@example.com/0123456789")
 	err := newFailure(u, reasonOf(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, ""))
@@ -86,8 +85,8 @@ func TestFailureWraps(t *testing.T) {
 	}
 }
 
-// Whatever the endpoint, it is refused in words that quote nothing, or it can
-// be reported to, and no failure shows its secrets.
+// Every endpoint is either refused with an error that quotes nothing, or valid, and no failure
+// shows its secrets.
 func FuzzEndpoint(f *testing.F) {
 	for _, s := range []string{"", "https://user:password@example.com/secret-path?secret=query", "http://[::1]:80/a@b/c://d", "HTTP://h/%2F%20secret", "http://h?secretquery", "http://a@b@c/secret", "http://h/\u00e9t\u00e9-secret"} {
 		f.Add(s)
@@ -102,7 +101,7 @@ func FuzzEndpoint(f *testing.F) {
 			}
 			return
 		}
-		d := newDelivery(context.Background(), u, &heroku{}, Config{Interval: time.Second, Timeout: time.Second}, &edges{
+		d := newDelivery(context.Background(), u, &heroku{}, Config{Interval: time.Second, Timeout: time.Second}, &dependencies{
 			transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				return nil, fmt.Errorf("%s %s %s %s %q", r.URL, r.URL.Path, r.URL.RequestURI(), r.URL.User, r.URL.Query())
 			}),

@@ -32,8 +32,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// A faultCase injects a fault between a reporter and an endpoint, over real
-// sockets, and lets it pass.
+// A faultCase injects a fault between a reporter and an endpoint, over real sockets, and ends
+// it.
 type faultCase struct {
 	name     string
 	interval time.Duration // default 1500ms
@@ -54,7 +54,7 @@ type faultCase struct {
 	pause    time.Duration // the least between the first two of them
 	only5xx  bool          // by OTLP such an answer is no reason for another attempt
 	otlp     bool          // for OTLP only
-	totals   bool          // by OTLP no deltas, of which each of two servers would see a part
+	totals   bool          // by OTLP no deltas: each of two servers would get only a part of them
 }
 
 // world is what a faultCase's setup may change.
@@ -153,7 +153,7 @@ var faultCases = []faultCase{
 	{name: "308 from https to http", setup: downgrade, failed: 2, says: "another host or scheme"},
 	{name: "redirect loop", faults: func(self, _ string) []endpoint.Fault {
 		return burst(maxRedirects+1, endpoint.Redirect(307, self))
-	}, failed: 1, says: "more than 5 times", requests: maxRedirects + 1},
+	}, failed: 1, says: "more than 5 redirects", requests: maxRedirects + 1},
 	{name: "redirect without a target", faults: always(1, endpoint.Status(307)), failed: 1},
 
 	{name: "expired certificate", setup: badCertificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }), failed: 1, says: "expired"},
@@ -176,9 +176,8 @@ var faultCases = []faultCase{
 	}, failed: 1, says: "panicked: string"},
 }
 
-// TestFaults proves of each fault, for each destination, that no count is lost or
-// doubled by it and that neither an error nor a panic's text holds a secret of the
-// URL, and prints what it saw.
+// TestFaults checks for each fault and each destination that no count is lost or doubled, and
+// that no error or panic text contains a secret of the URL. It prints what it saw.
 func TestFaults(t *testing.T) {
 	t.Run("Heroku", func(t *testing.T) { t.Parallel(); testFaults(t, false) })
 	t.Run("OTLP", func(t *testing.T) { t.Parallel(); testFaults(t, true) })
@@ -221,8 +220,8 @@ type outcome struct {
 	failures           []error
 }
 
-// run has a reporter report through the case's fault until enough reports were
-// accepted, and checks what came of them.
+// run reports through the case's fault until enough reports are accepted, and checks the
+// result.
 func (c faultCase) run(t *testing.T, otlp bool) outcome {
 	r := c.prepare(t, otlp)
 	defer r.server.Close()
@@ -232,7 +231,7 @@ func (c faultCase) run(t *testing.T, otlp bool) outcome {
 	return r.outcome
 }
 
-// A faultRun is a faultCase that is being run.
+// A faultRun is a running faultCase.
 type faultRun struct {
 	faultCase
 	t      *testing.T
@@ -305,7 +304,7 @@ func (r *faultRun) fault(req endpoint.Request) endpoint.Fault {
 	return endpoint.Fault{}
 }
 
-// failure is what the reporter does on a failed report.
+// failure is called for each failed report.
 func (r *faultRun) failure(err error) error {
 	runtime.GC() // something to be lost
 	r.mu.Lock()
@@ -318,8 +317,8 @@ func (r *faultRun) failure(err error) error {
 	return nil
 }
 
-// report reports until enough was accepted, and returns the least and the most
-// collections that the process can have told of.
+// report reports until enough is accepted, and returns the least and the most collections that
+// the process can have reported.
 func (r *faultRun) report() (before, after int64) {
 	t := r.t
 	reporter := Reporter{format: &r.heroku}
@@ -343,10 +342,10 @@ func (r *faultRun) report() (before, after int64) {
 	done := make(chan error, 1)
 	go func() {
 		done <- reporter.Run(ctx, Options{
-			Endpoint: func() string { return r.url },
-			Config:   r.config,
-			edges:    &edges{transport: transport, random: func() float64 { return phase }},
-			Failed:   r.failure,
+			Endpoint:     func() string { return r.url },
+			Config:       r.config,
+			dependencies: &dependencies{transport: transport, random: func() float64 { return phase }},
+			Failed:       r.failure,
 		})
 	}()
 	var err error
@@ -372,7 +371,7 @@ func (r *faultRun) report() (before, after int64) {
 	return before, collections()
 }
 
-// count compares what was accepted with what the process has done.
+// count compares what was accepted with what the process did.
 func (r *faultRun) count(before, after int64) {
 	o := &r.outcome
 	r.server.Close()
@@ -445,12 +444,12 @@ const (
 	secretQuery                = "a-key-in-the-query"
 )
 
-// basic is how the credentials look in the header Authorization.
+// basic is the form of the credentials in the header Authorization.
 func basic() string {
 	return base64.StdEncoding.EncodeToString([]byte(secretUser + ":" + secretPassword))
 }
 
-// withSecrets adds what else of a URL is a secret.
+// withSecrets adds the other secrets of a URL.
 func withSecrets(t *testing.T, s, host string) string {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -464,8 +463,7 @@ func withSecrets(t *testing.T, s, host string) string {
 	return u.String()
 }
 
-// holdsNoSecret looks for secrets of the endpoint in all that can be got out
-// of err.
+// holdsNoSecret looks for secrets of the endpoint in everything that err contains.
 func holdsNoSecret(t *testing.T, endpoint string, err error) {
 	t.Helper()
 	u, perr := url.Parse(endpoint)
@@ -494,7 +492,7 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// refuse has nobody listen at the endpoint's address until the first failure.
+// refuse leaves the endpoint's address without a listener until the first failure.
 func refuse(w *world) func() {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -544,7 +542,7 @@ func (l *lateListener) Close() error {
 	return nil
 }
 
-// failDNS has a name server deny the endpoint's name until the first failure.
+// failDNS makes a name server deny the endpoint's name until the first failure.
 func failDNS(w *world) func() {
 	dns, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -591,7 +589,7 @@ func redirect(code int) func(string, string) []endpoint.Fault {
 	return func(_, other string) []endpoint.Fault { return burst(2, endpoint.Redirect(code, other)) }
 }
 
-// elsewhere redirects to a server of another host, which must hear nothing.
+// elsewhere redirects to another host, whose server must get no request.
 func elsewhere(code int) func(*world) func() {
 	return func(w *world) func() {
 		other := startOther(w.t, endpoint.Options{Fault: func(endpoint.Request) endpoint.Fault {
@@ -652,8 +650,8 @@ func startOther(t *testing.T, o endpoint.Options) *endpoint.Server {
 	return s
 }
 
-// badCertificate serves a certificate with a fault, or if there is none to
-// make, one that signs itself, until the first failure.
+// badCertificate serves a bad certificate until the first failure: one with a fault or, without
+// a fault, a self-signed one.
 func badCertificate(spoil func(*x509.Certificate)) func(*world) func() {
 	return func(w *world) func() {
 		ca := newAuthority(w.t)

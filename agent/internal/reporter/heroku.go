@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// heroku is the format of Heroku's metrics service: JSON, with counters as they
-// grew since the last document that was delivered.
+// heroku is the format of Heroku's metrics service: JSON, with counters that hold what was
+// added since the last delivered document.
 type heroku struct {
 	sampler
 	acked, sent totals
@@ -22,7 +22,7 @@ type totals struct {
 	pauseNS     uint64
 }
 
-// gauges are metrics of package runtime/metrics, by their names in a document. Each
+// gauges are metrics of package runtime/metrics, with their names in a document. Each
 // equals a field of runtime.MemStats.
 var gauges = [...]struct{ name, source string }{
 	{"go.memory.heap.bytes", "/memory/classes/heap/objects:bytes"}, // Alloc
@@ -31,21 +31,20 @@ var gauges = [...]struct{ name, source string }{
 	{"go.gc.goal", "/gc/heap/goal:bytes"},                          // NextGC
 }
 
-// A sample is what the runtime says at one moment.
+// A sample holds the runtime's figures at one moment.
 type sample struct {
 	totals
 	gauges     [len(gauges)]uint64
 	goroutines uint64
 }
 
-// A sampler takes samples without stopping the world and, after the first,
-// without allocating. The zero value is ready. runtime.ReadMemStats, which has
-// the same figures, stops the world each time. The number of collections and
-// their pauses come from debug.ReadGCStats because runtime/metrics has pauses as
-// histograms only.
+// A sampler takes samples without stopping the world and, after the first one, without
+// allocating. The zero value is ready. runtime.ReadMemStats has the same figures but stops
+// the world each time. The number of collections and their pauses come from
+// debug.ReadGCStats, because runtime/metrics has pauses only as histograms.
 type sampler struct {
 	read [len(gauges)]metrics.Sample
-	gc   debug.GCStats // its slices are used again by each ReadGCStats
+	gc   debug.GCStats // each ReadGCStats reuses its slices
 }
 
 func (s *sampler) sample() (now sample, _ error) {
@@ -85,8 +84,7 @@ func (h *heroku) delivered([]byte) error {
 	return nil
 }
 
-// appendDocument appends the report of s to buf: counters as they grew since
-// acked, gauges as they are.
+// appendDocument appends the report of s to buf: counters since acked, and gauges.
 func appendDocument(buf []byte, s sample, acked totals) []byte {
 	member := func(name string, n uint64) {
 		if buf[len(buf)-1] != '{' {

@@ -11,8 +11,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// With the collector quiesced, a sample says what runtime.MemStats says:
-// counts and pause exactly, sizes within 1 %.
+// While the collector is idle, a sample equals runtime.MemStats: counts and pauses exactly,
+// sizes within 1 %.
 func TestSampleEqualsMemStats(t *testing.T) {
 	var s sampler
 	live := make([][]byte, 10000) // so that one per cent is something
@@ -66,8 +66,8 @@ func TestSamplingDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A Go release that drops a metric must not make the agent panic or lie.
-func TestAMetricThatIsGone(t *testing.T) {
+// If a Go release drops a metric, the agent neither panics nor reports a false value.
+func TestAMetricThatGoDropped(t *testing.T) {
 	defer func(name string) { gauges[1].source = name }(gauges[1].source)
 	gauges[1].source = "/no/such:metric"
 	var s sampler
@@ -93,8 +93,7 @@ func TestCollectionsWrapAround(t *testing.T) {
 	}
 }
 
-// Whatever is sampled, the endpoint takes the document and reads the same
-// numbers.
+// The endpoint accepts the document of any sample, and reads the same numbers.
 func FuzzDocument(f *testing.F) {
 	f.Add(uint32(1), uint64(2), uint64(3), uint64(4), uint64(5), uint64(6), uint64(7))
 	f.Add(uint32(math.MaxUint32), uint64(math.MaxUint64), uint64(math.MaxUint64), uint64(0), uint64(1)<<53, uint64(1)<<63, uint64(1))

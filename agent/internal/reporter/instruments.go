@@ -1,10 +1,10 @@
 package reporter
 
-// An instrument is a metric that is sent by OTLP.
+// An instrument is a metric that is exported by OTLP.
 type instrument struct {
 	name, unit, description string
 	kind                    kind
-	since                   int // the minor number of the first Go release that has it
+	since                   int // minor version of the first Go release that has it
 	points                  []point
 }
 
@@ -13,12 +13,12 @@ type kind int
 const (
 	upDownCounter kind = iota // a number that goes up and down
 	counter                   // a number that only grows
-	histogram                 // how many values lie between which bounds, since the start
-	kinds                     // how many there are
+	histogram                 // counts of values between bounds, since the start
+	kinds                     // number of kinds
 )
 
-// A point is one number or histogram of an instrument, told apart from its others by
-// the value of an attribute.
+// A point is one number or histogram of an instrument. If there are several, the value of an
+// attribute distinguishes them.
 type point struct {
 	attribute, value string
 	sources          []string // metrics of package runtime/metrics: the first, less the others

@@ -14,8 +14,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// Stacks come in spans of 32 KiB, so that only the average over many agents
-// says what one holds.
+// Stacks come in spans of 32 KiB, so the test takes the average of many agents.
 const manyAgents = 20
 
 // Between reports an agent holds less than 40 KiB of heap and stacks, and no
@@ -70,9 +69,9 @@ func reportAndMeasure(url string) {
 	before, goroutinesBefore := measure()
 	for i := 0; i < manyAgents; i++ {
 		go (&Reporter{format: &heroku{}}).Run(context.Background(), Options{
-			Endpoint: func() string { return url },
-			Config:   Config{Interval: 2 * time.Second, Timeout: 2 * time.Second},
-			edges:    &edges{newTransport(), func() float64 { return 0 }},
+			Endpoint:     func() string { return url },
+			Config:       Config{Interval: 2 * time.Second, Timeout: 2 * time.Second},
+			dependencies: &dependencies{newTransport(), func() float64 { return 0 }},
 		})
 	}
 	io.Copy(io.Discard, os.Stdin)

@@ -17,11 +17,10 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 )
 
-// A month of reports every 20 s, through faults and outages of every kind and
-// with a restart of reporting each day, loses and doubles nothing, and holds
-// no more at its end than after its first day. It is a week unless
-// HMETRICS_TEST_SLOW is 1, and under the race detector, which is slow. The function is
-// long because all that goes on in that time has the same state.
+// A month of reports every 20 s, with faults and outages of every kind and a restart of
+// reporting each day, loses and doubles no count. At its end, the agent holds no more than
+// after the first day. It is a week unless HMETRICS_TEST_SLOW is 1, and under the race
+// detector, which is slow. The function is long because everything in it shares state.
 func TestAMonth(t *testing.T) {
 	days := 7
 	if os.Getenv("HMETRICS_TEST_SLOW") == "1" && race == 0 {
@@ -97,10 +96,10 @@ func TestAMonth(t *testing.T) {
 		for d := 1; d <= days; d++ {
 			ctx, cancel := context.WithTimeout(t.Context(), day)
 			err := r.Run(ctx, Options{
-				Endpoint: func() string { return target },
-				Config:   standard,
-				Failed:   func(error) error { failures++; return nil },
-				edges:    &edges{transport: transport, random: draw.Float64},
+				Endpoint:     func() string { return target },
+				Config:       standard,
+				Failed:       func(error) error { failures++; return nil },
+				dependencies: &dependencies{transport: transport, random: draw.Float64},
 			})
 			cancel()
 			if err != nil {

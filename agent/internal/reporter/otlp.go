@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// started is when the counts of this process were 0, as nearly as can be known.
+// started is, as nearly as the agent can know, when the counts of this process were 0.
 var started = time.Now()
 
-// otlpFormat is the format of OpenTelemetry's protocol, protobuf over HTTP. What
-// only grows is sent as it grew since the start of the process or, where delta says so
-// of its kind, since the last export that was acknowledged.
+// otlpFormat is the format of OpenTelemetry's protocol, protobuf over HTTP. Counters and
+// histograms hold what was added since the start of the process or, if delta says so for
+// their kind, since the last acknowledged export.
 type otlpFormat struct {
 	requests http.Header
 	resource []byte // the encoded fields of Resource
-	gzip     bool   // whether documents have that format
+	gzip     bool   // whether documents have the format of gzip
 	delta    [kinds]bool
 
 	certificates certificates
 	log          func(lines ...string)
-	warned       bool // by the last acknowledgement
+	warned       bool // whether the last acknowledgement had a warning
 
 	metrics     []metric
-	acked, sent uint64 // when values were read that were acknowledged, and sent: ns since 1970
+	acked, sent uint64 // when the acknowledged and the sent values were read, in ns since 1970
 }
 
 type metric struct {
@@ -35,14 +35,15 @@ type metric struct {
 	series []series
 }
 
-// A series is a point as it changes.
+// A series is a point with its values.
 type series struct {
 	point
 	read        []metrics.Sample
 	acked, sent value
 }
 
-// A value is an integer, a number of seconds, or a histogram with the sum of its values.
+// A value is an integer, a number of seconds, or a histogram with the sum of its values in
+// seconds.
 type value struct {
 	count   uint64
 	seconds float64
@@ -67,13 +68,13 @@ func newOTLPFormat(instruments []instrument) *otlpFormat {
 
 func (f *otlpFormat) header() http.Header { return f.requests }
 
-// retry is as the protocol has it.
+// retry follows the protocol.
 func (f *otlpFormat) retry(status int) bool {
 	return status == http.StatusTooManyRequests || status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout
 }
 
-// delivered returns an error if the answer tells of points that were rejected. To
-// send those again would not help. Why is in the endpoint's words, which are not shown.
+// delivered returns an error if the endpoint rejected points. Sending them again would not
+// help. The answer has the reason, but text from the network is not shown.
 func (f *otlpFormat) delivered(answer []byte) error {
 	f.acked = f.sent
 	for _, m := range f.metrics {
@@ -88,7 +89,7 @@ func (f *otlpFormat) delivered(answer []byte) error {
 		return fmt.Errorf("the endpoint rejected %d data points; its own log says why", rejected)
 	}
 	if len(why) > 0 && !f.warned {
-		f.log("warning: the endpoint took all data points, but not without a word; its own log says which")
+		f.log("warning: the endpoint accepted all data points with a warning; its own log has it")
 	}
 	f.warned = len(why) > 0
 	return nil
@@ -100,7 +101,7 @@ func (f *otlpFormat) document() ([]byte, error) {
 		return nil, err
 	}
 	if f.sent = uint64(time.Now().UnixNano()); f.sent < f.acked {
-		f.sent = f.acked // the wall clock was put back
+		f.sent = f.acked // the wall clock was set back
 	}
 	e := make(encoder, 0, 3<<10+len(f.resource)) // more than it takes
 	e.message(1, func() {                        // ResourceMetrics
@@ -159,8 +160,8 @@ func (f *otlpFormat) metric(e *encoder, m *metric) {
 	})
 }
 
-// take reads the value to be sent. It returns false if this release of Go lacks one of
-// the sources, and if what is a limit has none.
+// take reads the value to send. It returns false if this Go release lacks one of the
+// sources, or if a limit is not set.
 func (s *series) take(k kind) bool {
 	metrics.Read(s.read)
 	var v value
@@ -187,8 +188,8 @@ func (s *series) take(k kind) bool {
 	return v.count < math.MaxInt64
 }
 
-// encode appends those fields of a NumberDataPoint or HistogramDataPoint that are of this
-// series: its value or, for delta, what came to it since it was acknowledged.
+// encode appends the fields of this series in a NumberDataPoint or HistogramDataPoint: its
+// value or, for delta, what was added since the last acknowledged value.
 func (s *series) encode(e *encoder, delta bool) {
 	v, before := &s.sent, &value{}
 	if delta {
@@ -223,14 +224,13 @@ func (e *encoder) attribute(field int, key, value string) {
 	e.message(field, func() { e.text(1, key); e.message(2, func() { e.text(1, value) }) })
 }
 
-// bounds are those of histograms, in seconds: powers of two of nanoseconds, as there
-// are among the runtime's own in every release, so that none of its buckets lies
-// across one.
+// bounds are the bounds of histograms, in seconds. They are powers of two of nanoseconds,
+// which are among the runtime's own bounds in every release, so no bucket of the runtime's
+// spans one of them.
 var bounds = [...]float64{1 << 10 / 1e9, 1 << 12 / 1e9, 1 << 14 / 1e9, 1 << 16 / 1e9, 1 << 18 / 1e9, 1 << 20 / 1e9, 1 << 22 / 1e9, 1 << 24 / 1e9, 1 << 26 / 1e9, 1 << 28 / 1e9, 1 << 30 / 1e9}
 
-// withinBounds returns how many of h are up to each of the bounds, and above the last,
-// and an estimate of the sum, which takes each value for the middle of its bucket. The
-// runtime has up to 720 buckets.
+// withinBounds converts a histogram of the runtime, which has up to 720 buckets, to bounds.
+// The sum is an estimate: it takes each value to be in the middle of its bucket.
 func withinBounds(h *metrics.Float64Histogram) (v value) {
 	for i, n := range h.Counts {
 		low, high := math.Max(h.Buckets[i], 0), h.Buckets[i+1]
@@ -244,9 +244,9 @@ func withinBounds(h *metrics.Float64Histogram) (v value) {
 	return v
 }
 
-// stored returns b in the format of gzip (RFC 1952), for receivers that ask for
-// it, as blocks that are stored, not compressed (RFC 1951): at 2 KB a minute that
-// is not worth the 48 KB by which a compressor would have every program grow.
+// stored returns b in the format of gzip (RFC 1952), for receivers that ask for it. Its
+// blocks are stored, not compressed (RFC 1951): for 2 KB a minute, a compressor is not worth
+// the 48 KB that it would add to every program.
 func stored(b []byte) []byte {
 	z := append(make(encoder, 0, len(b)+len(b)>>12+32), 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff)
 	for i := 0; i < len(b); i += math.MaxUint16 {

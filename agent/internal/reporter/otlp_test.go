@@ -51,8 +51,8 @@ var otelVariables = []string{
 	"HEROKU_APP_NAME", "HEROKU_APP_ID", "HEROKU_RELEASE_VERSION", "HEROKU_RELEASE_CREATED_AT", "HEROKU_SLUG_COMMIT",
 }
 
-// withOTLP clears what OTLP reads, sets name=value pairs, and reads it. A name that
-// begins with _ has OTEL_EXPORTER_OTLP before it.
+// withOTLP clears the variables of OTLP, sets name=value pairs, and calls OTLP. A name that
+// begins with _ gets the prefix OTEL_EXPORTER_OTLP.
 func withOTLP(t *testing.T, set ...string) (*otlpFormat, Options) {
 	t.Helper()
 	environment(t)
@@ -117,8 +117,8 @@ func TestOTLPEndpoints(t *testing.T) {
 	}
 }
 
-// Of another reporter in the program it is only known that it is linked, so the user can
-// have the agent report, unless that other one is the agent.
+// Another reporter in the program is linked but may never start, so the user can make the agent
+// export anyway, unless the other one is the agent.
 func TestAnotherReporterIsLinked(t *testing.T) {
 	const onload = "github.com/hmetrics/heroku-buildpack-go-metrics/agent/onload"
 	for _, c := range []struct{ set, other, off string }{
@@ -135,9 +135,9 @@ func TestAnotherReporterIsLinked(t *testing.T) {
 	}
 }
 
-// The tables of the agent's page have every variable of OpenTelemetry's that concerns metrics by
-// OTLP over HTTP. Each changes what is done or, if it asks for what is not done, has a
-// line that names it.
+// The tables of agent/README.md have every variable of OpenTelemetry's for metrics by OTLP over
+// HTTP. Each changes what the agent does, or a log line names it if the agent does not support
+// its value.
 func TestEveryStandardVariable(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -221,8 +221,8 @@ func TestTemporalityPreference(t *testing.T) {
 	}
 }
 
-// What HTTP does not allow, and what would make another request of it, is left out, and
-// the rest is sent.
+// Headers that HTTP does not allow, or that would change the request, are left out. The others
+// are sent.
 func TestHeadersThatCannotBeSent(t *testing.T) {
 	for _, odd := range []string{"a b=c", "\"authorization=Basic x\"", "a:b=c", "a=b%0a", "a=%00", "a=%7F", "é=c", "=c", "a", "a=%zz", "Connection=close", "content-type=text/plain", "host=other"} {
 		f, o := withOTLP(t, "_ENDPOINT=http://c", "_METRICS_HEADERS=x-first=1,"+odd+",x-last=é%09!")
@@ -235,8 +235,7 @@ func TestHeadersThatCannotBeSent(t *testing.T) {
 	}
 }
 
-// Strings that are not UTF-8 do not get out, wherever they come from: the endpoint takes
-// no others.
+// No string that is not UTF-8 is sent, whatever its source: the endpoint refuses those.
 func TestWhatIsSentIsUTF8(t *testing.T) {
 	for set, want := range map[string]string{
 		"OTEL_RESOURCE_ATTRIBUTES=k=a%ffb":       "k=a\uFFFDb",
@@ -318,8 +317,8 @@ func TestTheVersionIsTheBuildpacks(t *testing.T) {
 	}
 }
 
-// What a release of Go has is sent, and nothing else. The figures lie between
-// those that the runtime gave before and those that it gave after.
+// The agent sends the metrics that the Go release has, and nothing else. The figures lie
+// between the runtime's figures before and after.
 func TestWhatIsSentByOTLP(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(200))
 	runtime.GC()
@@ -377,7 +376,7 @@ func TestWhatIsSentByOTLP(t *testing.T) {
 	}
 }
 
-// release is the minor number of the Go release that runs.
+// release returns the minor version of the running Go release.
 func release(t *testing.T) (minor int) {
 	if _, err := fmt.Sscanf(runtime.Version(), "go1.%d", &minor); err != nil {
 		t.Skipf("%s is no release", runtime.Version())
@@ -385,8 +384,8 @@ func release(t *testing.T) (minor int) {
 	return minor
 }
 
-// A limit that is none, and a collector that is off, have no number.
-func TestWhatIsUnlimitedIsAbsent(t *testing.T) {
+// Without a limit, or with the collector off, the metric is left out.
+func TestUnsetLimitsAreLeftOut(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	f := testedFormat()
 	e := export(t, f)
@@ -397,8 +396,8 @@ func TestWhatIsUnlimitedIsAbsent(t *testing.T) {
 	}
 }
 
-// What has vanished from a Go release is absent, not 0, and so is what lacks a part.
-func TestAMetricThatIsGoneIsAbsent(t *testing.T) {
+// A metric that a Go release lacks, in whole or in part, is left out. It is not 0.
+func TestAMissingMetricIsLeftOut(t *testing.T) {
 	gone := "/no/such:metric"
 	f := newOTLPFormat([]instrument{
 		{"go.goroutine.count", "{goroutine}", "what", upDownCounter, 18, []point{{sources: []string{gone}}}},
@@ -412,7 +411,7 @@ func TestAMetricThatIsGoneIsAbsent(t *testing.T) {
 	}
 }
 
-// What only grows must not be seen to go down, which an estimate of the runtime's can.
+// A counter never goes down, although an estimate of the runtime's can.
 func TestACounterThatGoesDown(t *testing.T) {
 	f := newOTLPFormat([]instrument{{"go.memory.allocated", "By", "what", counter, 18, []point{{sources: []string{"/memory/classes/heap/objects:bytes"}}}}})
 	f.resource = testedFormat().resource
@@ -430,8 +429,8 @@ func TestACounterThatGoesDown(t *testing.T) {
 	}
 }
 
-// The deltas of acknowledged exports add up to the totals, each from where the last
-// acknowledged one ended, and what a failed one would have brought is in the next.
+// The deltas of acknowledged exports add up to the totals. Each begins where the last
+// acknowledged one ended, and the next export has what a failed one had.
 func TestDeltas(t *testing.T) {
 	f := testedFormat()
 	f.delta = [kinds]bool{counter: true, histogram: true}
@@ -506,8 +505,7 @@ func TestWithinBounds(t *testing.T) {
 	}
 }
 
-// A document is the one thing that an export allocates before it is sent, whole at
-// once.
+// Before it is sent, an export allocates only its document, in one piece.
 func TestAllocationsOfADocument(t *testing.T) {
 	f := testedFormat()
 	for _, f.gzip = range []bool{false, true} {
@@ -552,7 +550,7 @@ func TestPartialSuccess(t *testing.T) {
 		"\x0a\x00":                        "",
 		"\x0a\x02\x08\x00":                "",
 		"\x0a\x02\x08\x05":                "the endpoint rejected 5 data points; its own log says why",
-		"\x0a\x04\x12\x02hi":              "warning: the endpoint took all data points, but not without a word; its own log says which",
+		"\x0a\x04\x12\x02hi":              "warning: the endpoint accepted all data points with a warning; its own log has it",
 		"\x0a\x08\x08\xac\x02\x12\x03two": "the endpoint rejected 300 data points; its own log says why",
 		"\x0a\x7f\x08\x05":                "", // cut off
 		"{\"partialSuccess\":{}}":         "",
@@ -580,7 +578,7 @@ func FuzzPartialSuccess(f *testing.F) {
 	})
 }
 
-func TestStatusesThatOTLPTriesAgain(t *testing.T) {
+func TestStatusesThatOTLPRetries(t *testing.T) {
 	for status := 200; status < 600; status++ {
 		want := status == 429 || status == 502 || status == 503 || status == 504
 		if got := new(otlpFormat).retry(status); got != want {

@@ -59,8 +59,8 @@ func writePEM(t *testing.T, kind string, der []byte) string {
 	return name
 }
 
-// secured is a server that speaks HTTP/2 alone and, if it is to, takes no client without
-// a certificate. The variables are what a client needs.
+// secured is a server that speaks only HTTP/2 and can require a client certificate. The
+// variables are those that a client needs.
 func secured(t *testing.T, mutual bool) (_ *httptest.Server, requests *int32, ca, certificate, key string) {
 	a := newAuthority(t)
 	requests = new(int32)
@@ -114,7 +114,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// Without the authority that is asked for nothing is sent, until it can be read.
+// Until the file of authorities can be read, nothing is sent.
 func TestAnAuthorityThatCannotBeRead(t *testing.T) {
 	s, requests, ca, _, _ := secured(t, false)
 	good, err := os.ReadFile(strings.TrimPrefix(ca, "_CERTIFICATE="))
@@ -145,7 +145,7 @@ func TestAnAuthorityThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A server that wants no client certificate is reached without, and the log says so.
+// A server that needs no client certificate is reached without one, and the log says so.
 func TestAClientCertificateThatCannotBeRead(t *testing.T) {
 	var logged bytes.Buffer
 	log.SetOutput(&logged)
@@ -159,7 +159,7 @@ func TestAClientCertificateThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// gRPC's port gets one attempt an interval, and the one for HTTP is named.
+// A gRPC port gets one attempt per interval, and the log names the port for HTTP.
 func TestTheEndpointSpeaksGRPC(t *testing.T) {
 	check := func(t *testing.T, attempts *int32, failures []string) {
 		t.Helper()

@@ -22,14 +22,13 @@ const (
 	version = "0.1.0" // as in buildpack.toml
 )
 
-// OTLPIsOn says whether there is an endpoint for OTLP. This is all that is done
-// where there is none: nothing is sent to localhost unasked, which is what the
-// specification has otherwise.
+// OTLPIsOn reports whether there is an endpoint for OTLP. Without one, nothing else is done:
+// unlike the specification's default, nothing is sent to localhost unasked.
 func OTLPIsOn() bool {
 	return os.Getenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 }
 
-// A variable of OpenTelemetry's. An empty one is one that is not set.
+// A variable is one of OpenTelemetry's. An empty one counts as not set.
 type variable struct{ name, value string }
 
 // otel returns the first of the variables that is set.
@@ -61,7 +60,7 @@ func (o *Options) milliseconds(v variable, standard time.Duration) time.Duration
 	return standard
 }
 
-// choice returns which of the accepted values the variable has: the first if none.
+// choice returns the variable's value if it is accepted, and the first accepted one if not.
 func (o *Options) choice(v variable, accepted ...string) string {
 	for _, value := range accepted {
 		if strings.EqualFold(v.value, value) {
@@ -74,11 +73,11 @@ func (o *Options) choice(v variable, accepted ...string) string {
 	return accepted[0]
 }
 
-// OTLP returns a Reporter to the endpoint that the environment names, and what
-// becomes of the options that both destinations have in common by the variables of
+// OTLP returns a Reporter to the endpoint that the environment names, and the options, with
+// those changed that OpenTelemetry's variables set:
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
-// Other is the import path of a package in the program that sends the runtime's
-// metrics by OTLP if it is started, or empty.
+// Other is the import path of a package in the program that exports the runtime's metrics by
+// OTLP if it is started, or empty.
 func OTLP(o Options, other string) (*Reporter, Options) {
 	f := newOTLPFormat(instruments)
 	o.Config.Prefix = "OTLP: "
@@ -96,7 +95,7 @@ func OTLP(o Options, other string) (*Reporter, Options) {
 	f.resource = resource(otel("SERVICE_NAME").value, attributes)
 	disabled := o.choice(otel("SDK_DISABLED"), "false", "true") == "true"
 
-	// What is asked for and not done is said.
+	// The log names settings that ask for what the agent does not do.
 	o.choice(otel("METRICS_EXEMPLAR_FILTER"), "trace_based", "always_off")
 	o.choice(otel("EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"), "explicit_bucket_histogram")
 	o.choice(exporter("INSECURE"), "false")
@@ -131,13 +130,13 @@ func OTLP(o Options, other string) (*Reporter, Options) {
 	return &Reporter{format: f}, o
 }
 
-// LinkedBeside says that a package in the program keeps the agent from reporting.
+// LinkedBeside returns the reason why the agent is off beside another reporter.
 func LinkedBeside(other string) string {
 	return "this program links " + other + ", and two reporters would count everything twice"
 }
 
-// otlpEndpoint is the URL for metrics as it is or, under that for all signals, what
-// the specification has there, without a query, as OpenTelemetry's SDK has it.
+// otlpEndpoint returns the URL for metrics unchanged, or else the one for all signals with
+// the specification's path and, as in OpenTelemetry's SDK, without a query.
 func otlpEndpoint() (*url.URL, error) {
 	if v := otel("EXPORTER_OTLP_METRICS_ENDPOINT"); v.value != "" {
 		return parseEndpoint(v.value)
@@ -147,7 +146,7 @@ func otlpEndpoint() (*url.URL, error) {
 	return parseEndpoint(strings.TrimRight(base, "/") + "/v1/metrics")
 }
 
-// headers sets those of each request.
+// headers sets the headers of each request.
 func (o *Options) headers(f *otlpFormat) {
 	f.requests = http.Header{"Content-Type": {"application/x-protobuf"}}
 	if f.gzip {
@@ -163,12 +162,12 @@ func (o *Options) headers(f *otlpFormat) {
 		}
 	}
 	if odd {
-		o.bad(v, "key=value,key=value, with names and percent-encoded values that HTTP allows: leaving out what is not")
+		o.bad(v, "key=value,key=value, with names and percent-encoded values that HTTP allows: leaving out the others")
 	}
 }
 
-// allowed says whether a request may have the header: by RFC 9110, and by what is
-// decided here.
+// allowed reports whether the user may set the header: RFC 9110 must allow it, and it must
+// not be one that the agent sets.
 func allowed(name, value string) bool {
 	const ours = " connection content-encoding content-length content-type expect host keep-alive te trailer transfer-encoding upgrade "
 	return !strings.Contains(ours, " "+strings.ToLower(name)+" ") &&
@@ -176,8 +175,8 @@ func allowed(name, value string) bool {
 		strings.IndexFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
-// pairs reads a list of the form key=value,key=value with percent-encoded values.
-// There is something odd in it if a part has another form.
+// pairs reads a list of the form key=value,key=value with percent-encoded values. odd says
+// that some part has another form.
 func pairs(v variable) (pairs map[string]string, odd bool) {
 	pairs = map[string]string{}
 	for _, item := range strings.Split(v.value, ",") {
@@ -192,12 +191,12 @@ func pairs(v variable) (pairs map[string]string, odd bool) {
 	return pairs, odd
 }
 
-// resource returns the encoded fields of the Resource that says what process this
-// is. Attributes that the user sets win over those that are found out.
+// resource returns the encoded fields of the Resource, which identifies the process. The
+// user's attributes take precedence over the detected ones.
 func resource(service string, chosen map[string]string) []byte {
 	var heroku struct{ App_Name, App_ID, Release_Version, Release_Created_At, Slug_Commit string }
 	_ = envconfig.Process("HEROKU", &heroku)
-	// The name of a dyno is used again, and a dyno may have many processes.
+	// Dynos reuse names, and a dyno may have many processes.
 	instance, provider := fmt.Sprintf("%016x%016x", new(maphash.Hash).Sum64(), new(maphash.Hash).Sum64()), ""
 	if dyno := os.Getenv("DYNO"); dyno != "" {
 		instance, provider = dyno+"."+instance, "heroku"
@@ -222,8 +221,8 @@ func resource(service string, chosen map[string]string) []byte {
 	}...)
 	e, had := encoder{}, map[string]bool{}
 	for _, a := range all { // the first of a name wins
-		// A string of protobuf is UTF-8, or a strict receiver refuses all that came
-		// with it.
+		// A protobuf string is UTF-8. Otherwise a strict receiver refuses the whole
+		// document.
 		if key := strings.ToValidUTF8(a[0], "\uFFFD"); !had[key] && a[1] != "" {
 			had[key] = true
 			e.attribute(1, key, strings.ToValidUTF8(a[1], "\uFFFD"))
@@ -232,14 +231,14 @@ func resource(service string, chosen map[string]string) []byte {
 	return e
 }
 
-// certificates are what files hold that variables name.
+// certificates are read from files that variables name.
 type certificates struct {
 	authority, client, key variable
 	tls                    *tls.Config // of the transport, before its first use; nil once it has them
 }
 
-// load gives the transport what there is. It returns an error, and is to be called
-// again, if the authority that is to be trusted cannot be read.
+// load reads the files into the transport's configuration. If the file of authorities cannot
+// be read, it returns an error, and must be called again.
 func (c *certificates) load(log func(lines ...string)) error {
 	if c.tls == nil {
 		return nil
@@ -247,13 +246,13 @@ func (c *certificates) load(log func(lines ...string)) error {
 	if c.authority.value != "" {
 		pem, err := os.ReadFile(c.authority.value)
 		if c.tls.RootCAs = x509.NewCertPool(); err != nil || !c.tls.RootCAs.AppendCertsFromPEM(pem) {
-			return errors.New(c.authority.name + " must be a file of certificates in PEM: nothing is sent without")
+			return errors.New(c.authority.name + " must be a file of certificates in PEM: nothing is sent without it")
 		}
 	}
 	if c.client.value != "" || c.key.value != "" {
 		pair, err := tls.LoadX509KeyPair(c.client.value, c.key.value)
 		if err != nil {
-			log(c.client.name + " and " + c.key.name + " must be files of a certificate and of its key in PEM: going on without")
+			log(c.client.name + " and " + c.key.name + " must be files of a certificate and its key in PEM: continuing without them")
 		} else {
 			c.tls.Certificates = []tls.Certificate{pair}
 		}
@@ -262,10 +261,10 @@ func (c *certificates) load(log func(lines ...string)) error {
 	return nil
 }
 
-// errGRPC calls for no other attempt.
+// errGRPC ends the attempts: the next one would get the same answer.
 var errGRPC = reason{text: "the endpoint speaks gRPC: set OTEL_EXPORTER_OTLP_ENDPOINT to its port for HTTP, usually 4318"}
 
-// An otlpTransport tells answers that are of gRPC: HTTP/2 begins with SETTINGS.
+// An otlpTransport recognizes answers of gRPC: HTTP/2 begins with SETTINGS.
 type otlpTransport struct{ *transport }
 
 func (t otlpTransport) RoundTrip(r *http.Request) (*http.Response, error) {

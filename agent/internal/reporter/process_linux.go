@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Pause waits in the kernel. A timer would open the runtime's epoll, and an app that
-// first of all closes the descriptors it may have inherited would close that too.
+// Pause sleeps in the kernel. A timer would open the runtime's epoll descriptor, and an app
+// that begins by closing inherited descriptors would close that too.
 func Pause(d time.Duration) {
 	for left := syscall.NsecToTimespec(int64(d)); syscall.Nanosleep(&left, &left) == syscall.EINTR; {
 	}
 }
 
-// randomDenied returns an error if the kernel has no random numbers for this process:
-// from Go 1.24 on, crypto/tls ends it then.
+// randomDenied returns an error if the kernel denies random numbers to this process. Since
+// Go 1.24, crypto/tls ends the process then.
 func randomDenied() error {
 	getrandom, known := map[string]uintptr{"amd64": 318, "arm64": 278}[runtime.GOARCH]
 	if !known {

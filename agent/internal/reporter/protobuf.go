@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// An encoder appends fields in the wire format of protobuf, as far as OTLP needs
-// it: https://protobuf.dev/programming-guides/encoding/.
+// An encoder appends fields in the wire format of protobuf, as far as OTLP needs it:
+// https://protobuf.dev/programming-guides/encoding/.
 type encoder []byte
 
 func (e *encoder) fixed64(field int, n uint64) {
@@ -19,7 +19,7 @@ func (e *encoder) varint(field int, n uint64) {
 	*e = append(append(*e, byte(field<<3)), b[:binary.PutUvarint(b[:], n)]...)
 }
 
-// message is for all that has a length, which is put before what body appends.
+// message appends a field with a length, which it inserts before what body appends.
 func (e *encoder) message(field int, body func()) {
 	start := len(*e)
 	body()
@@ -34,7 +34,7 @@ func (e *encoder) text(field int, s string) {
 	e.message(field, func() { *e = append(*e, s...) })
 }
 
-// packed appends numbers of 64 bits without a field.
+// packed appends 64-bit numbers without a field number.
 func (e *encoder) packed(numbers ...uint64) {
 	for _, n := range numbers {
 		var b [8]byte
@@ -43,8 +43,8 @@ func (e *encoder) packed(numbers ...uint64) {
 	}
 }
 
-// find returns the number, or the bytes, of a field of a message, or neither. It
-// reads up to a field that has another type than these.
+// find returns the number or the bytes of a field of a message, or neither. It stops at a
+// field of any other type.
 func find(message []byte, field uint64) (number uint64, body []byte) {
 	for b := bytes.NewBuffer(message); ; {
 		tag, _ := binary.ReadUvarint(b)

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// proxyFromEnvironment is http.ProxyFromEnvironment, but for CGI programs and for
-// host names that are not ASCII. That reads the environment once per process, so
-// that an app which sets these variables after the agent's first report would
-// set them in vain. This reads it for each request.
+// proxyFromEnvironment does what http.ProxyFromEnvironment does, except for CGI programs
+// and host names that are not ASCII. The standard function reads the environment once per
+// process, so variables that an app sets after the agent's first report would have no
+// effect. This one reads it for each request.
 func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
 	env := func(name string) string {
 		if value := os.Getenv(name); value != "" {
@@ -30,8 +30,8 @@ func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
 	return proxy, nil
 }
 
-// direct says whether u is reached without a proxy: on this machine, or by
-// noProxy, a list of addresses, networks and domains.
+// direct reports whether u is reached without a proxy: because it is on this machine, or
+// because noProxy has it, a list of addresses, networks and domains.
 func direct(u *url.URL, noProxy string) bool {
 	host, port := strings.ToLower(u.Hostname()), portOf(u)
 	ip := net.ParseIP(host)

@@ -31,8 +31,8 @@ func proxies(f func(*http.Request) (*url.URL, error)) string {
 	return strings.Join(lines, "\n")
 }
 
-// For every environment the proxy is the one that net/http uses, which has to
-// be asked in a process of its own.
+// For every environment, the proxy is the one that net/http uses. A process of its own asks
+// net/http.
 func TestProxyFromEnvironment(t *testing.T) {
 	const proxy = "HTTP_PROXY=http://user:pass@proxy:3128"
 	for _, env := range []string{

@@ -1,14 +1,14 @@
-// Package reporter is the machinery behind packages agent and onload: a loop
-// that samples the runtime's metrics at a steady phase and delivers them.
+// Package reporter is the loop behind packages agent and onload. It samples the runtime's
+// metrics at a steady phase and delivers them.
 //
 //	Options -> schedule -> format -> delivery -> endpoint
 //
-// There are two destinations, which have nothing in common but this machinery:
-// Heroku's metrics service and, by OTLP, an OpenTelemetry Collector. What is
-// different between them is their format and where their settings come from.
+// Its two destinations are Heroku's metrics service and, by OTLP, an OpenTelemetry
+// Collector. They differ in their format and in the source of their settings, and share
+// nothing else.
 //
-// It is compiled by the toolchain of the app that it ends up in, so it keeps
-// to the language and library of Go 1.18.
+// The app's toolchain compiles this package, so it keeps to the language and library of
+// Go 1.18.
 package reporter
 
 import (
@@ -22,43 +22,42 @@ import (
 	"time"
 )
 
-// grace bounds what is done after reporting was canceled: the end of the
-// attempt that is under way and one attempt to deliver what is pending.
+// grace limits what Run does after it was canceled: it finishes the current attempt and
+// makes one attempt to deliver what is pending.
 const grace = 2 * time.Second
 
 // Heroku is this process's Reporter to Heroku. It is global because reporting the
 // counters of one process twice would double them.
 var Heroku = Reporter{format: &heroku{}}
 
-// ErrRunning is what Run returns while another run has not been canceled.
+// ErrRunning is the error that Run returns while another run is not canceled.
 var ErrRunning = errors.New("another reporter is running")
 
-// Options say what Run does. Endpoint and Config are required.
+// Options configure Run. Endpoint and Config are required.
 type Options struct {
-	// Endpoint returns where to report to. It is asked when Run begins, and
-	// again before the first report.
+	// Endpoint returns the endpoint. Run calls it at its start and before the first
+	// report.
 	Endpoint func() string
 	Config   Config
 
-	// Began is when the first interval began; the zero value: when Run does.
+	// Began is the start of the first interval; the zero value: the start of Run.
 	Began time.Time
-	// Off is why there is to be no report from here, or empty. Run does not
-	// look at it.
+	// Off is the reason not to report from this process, or empty. Run ignores it.
 	Off string
 	// Problems are logged before the first report.
 	Problems []string
-	// Failed hears of every report that failed, one at a time. If it returns
-	// an error, reporting ends. It may be nil.
+	// Failed is called for every report that fails, one at a time. If it returns an
+	// error, reporting ends. It may be nil.
 	Failed func(error) error
-	// Delivered hears of every report that was acknowledged. It may be nil.
+	// Delivered is called for every report that is acknowledged. It may be nil.
 	Delivered func()
 
-	transport func(*transport) http.RoundTripper // nil: the transport itself
-	edges     *edges                             // nil: the real ones
+	transport    func(*transport) http.RoundTripper // nil: the transport itself
+	dependencies *dependencies                      // nil: the real ones
 }
 
-// edges are where a run meets the world.
-type edges struct {
+// dependencies are what a run takes from outside.
+type dependencies struct {
 	transport http.RoundTripper
 	random    func() float64 // in [0,1)
 }
@@ -72,23 +71,23 @@ type Reporter struct {
 	over chan struct{}   // closed when it ends; nil while there is none
 }
 
-// A format is what a destination is sent. An implementation keeps, from one run
-// to the next, what it has to know of what was delivered.
+// A format encodes documents for a destination. An implementation remembers, from one run
+// to the next, what was delivered.
 type format interface {
-	// header is that of each request.
+	// header returns the header of each request.
 	header() http.Header
-	// document returns what is to be sent now.
+	// document returns the next document to send.
 	document() ([]byte, error)
-	// retry says whether the status of an answer calls for another attempt.
+	// retry reports whether the status of an answer calls for another attempt.
 	retry(status int) bool
-	// delivered is called when the last document was answered 2xx. An error
-	// is reported, but the document stays delivered.
+	// delivered is called when the last document got a 2xx answer. Its error is
+	// reported, but the document counts as delivered.
 	delivered(answer []byte) error
 }
 
-// enter waits for the end of a run that was canceled, and refuses to wait for any
-// other. Only if there is none it returns invalid, if that is an error. If ctx
-// ends first, there is no function to leave with.
+// enter waits for the end of a canceled run, and returns ErrRunning if another run is not
+// canceled. If there is no other run, it returns invalid if that is an error. If ctx ends
+// first, leave is nil.
 func (r *Reporter) enter(ctx context.Context, invalid error) (leave func(), _ error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,11 +116,10 @@ func (r *Reporter) enter(ctx context.Context, invalid error) (leave func(), _ er
 	}, nil
 }
 
-// Run reports until ctx is canceled, then makes one last attempt to deliver
-// what is pending, and returns nil within the grace period. It also returns nil
-// when Failed returned an error. It returns an error if the endpoint will not
-// do or another run is going on. A panic of Failed or Delivered is not
-// contained.
+// Run reports until ctx is canceled. Then it makes one last attempt to deliver what is
+// pending, and returns nil within the grace period. It also returns nil after Failed returns
+// an error. It returns an error if the endpoint is invalid or another run is active. It does
+// not contain a panic of Failed or Delivered.
 func (r *Reporter) Run(ctx context.Context, o Options) error {
 	endpoint, err := parseEndpoint(o.Endpoint())
 	leave, err := r.enter(ctx, err)
@@ -132,9 +130,9 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 
 	attempts, cutOff := withGrace(ctx)
 	defer cutOff()
-	e := o.edges
+	e := o.dependencies
 	if e == nil {
-		e = &edges{newTransport(), random}
+		e = &dependencies{newTransport(), random}
 	}
 	if t, ok := e.transport.(*transport); ok && o.transport != nil {
 		e.transport = o.transport(t)
@@ -176,8 +174,8 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 	}
 }
 
-// report delivers a document until due. A panic is an error, which says what the
-// panic does if that is the runtime's: another one may hold anything.
+// report delivers a document until due. It turns a panic into an error. The error has the
+// panic's text only if the runtime panicked: any other text may contain anything.
 func (r *Reporter) report(ctx context.Context, due time.Time, d *delivery) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -198,9 +196,8 @@ func (r *Reporter) report(ctx context.Context, due time.Time, d *delivery) (err 
 	return r.format.delivered(answer)
 }
 
-// withGrace returns a context that is canceled a grace period after ctx. Attempts
-// are not cut off by ctx itself: one that is cut off may have been accepted all
-// the same, and would then be counted twice.
+// withGrace returns a context that is canceled a grace period after ctx. ctx itself does not
+// cut off attempts: see RoundTrip of delivery.
 func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	if ctx.Done() == nil {
 		return ctx, func() {}
@@ -216,6 +213,6 @@ func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	return longer, cancel
 }
 
-// random is uniform in [0,1). The runtime seeds it for each process, and it draws
-// nothing from what belongs to the app.
+// random is uniform in [0,1). The runtime seeds it for each process, and it takes nothing
+// from the app's own random sources.
 func random() float64 { return float64(new(maphash.Hash).Sum64()>>11) / (1 << 53) }

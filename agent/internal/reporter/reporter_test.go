@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// These tests run under a fake clock: what they say of times is exact.
+// These tests use a fake clock, so their times are exact.
 
 const url20 = "http://example.com/0123456789abcdef"
 
@@ -66,7 +66,7 @@ func (w *fakeWorld) options() Options {
 			return nil
 		},
 		Delivered: func() { w.note("delivered") },
-		edges: &edges{
+		dependencies: &dependencies{
 			random: func() float64 { return 0 },
 			transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				io.Copy(io.Discard, r.Body)
@@ -164,7 +164,7 @@ func TestRetryAfterIsObeyedWithinTheInterval(t *testing.T) {
 	})
 }
 
-func TestStatusesThatAreTriedAgain(t *testing.T) {
+func TestStatusesThatAreRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for code := 200; code < 600; code++ {
 			if code/100 == 3 {
@@ -193,8 +193,8 @@ func TestStatusesThatAreTriedAgain(t *testing.T) {
 	})
 }
 
-// What is under way when reporting is canceled is brought to its end: cut off,
-// it might be counted twice.
+// An attempt that is under way when reporting is canceled is finished: if it were cut off, it
+// might be counted twice.
 func TestCancelLetsAnAttemptFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
@@ -249,9 +249,8 @@ func TestAContextThatIsCanceledAlready(t *testing.T) {
 	})
 }
 
-// A body that trickles in holds up neither the next report nor the
-// acknowledgement.
-func TestASlowBodyIsLeftAfterASecond(t *testing.T) {
+// A slow body delays neither the next report nor the acknowledgement.
+func TestASlowBodyIsCutOffAfterASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
 		w.serve = func(r *http.Request) (*http.Response, error) {
@@ -290,8 +289,7 @@ func TestAtMost64KiBOfAnAnswerAreRead(t *testing.T) {
 	})
 }
 
-// Reports are dropped, not piled up, while the handler takes its time, and
-// the phase stays.
+// While the handler is slow, reports are dropped, not piled up, and the phase stays.
 func TestASlowHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
@@ -332,7 +330,7 @@ func TestAHandlerThatReturnsAnErrorEndsReporting(t *testing.T) {
 	})
 }
 
-// The handler's panic is its author's to see, and reporting can begin again.
+// A panic of the handler reaches its author, and reporting can begin again.
 func TestAPanicOfTheHandlerIsNotSwallowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
@@ -370,9 +368,9 @@ func TestAPanicOfTheReporterIsAFailure(t *testing.T) {
 	})
 }
 
-// A run that was canceled may be followed at once by another, which waits for
-// its last attempt and reports nothing again.
-func TestTakingOver(t *testing.T) {
+// Another run may follow a canceled one at once. It waits for the last attempt and repeats no
+// count.
+func TestRunAfterACanceledRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
 		var docs [][]byte
@@ -403,7 +401,7 @@ func TestTakingOver(t *testing.T) {
 	})
 }
 
-func TestTakingOverEndsWithItsContext(t *testing.T) {
+func TestRunAfterACanceledRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
 		w.serve = func(*http.Request) (*http.Response, error) { return answer(404) }

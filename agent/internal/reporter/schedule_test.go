@@ -9,8 +9,7 @@ import (
 
 const s20 = 20 * time.Second
 
-// A round trip through formatting drops the monotonic reading; tests use
-// times that have none, as a fake clock.
+// Formatting drops the monotonic reading; tests use times without one, as a fake clock does.
 var t0 = time.Date(2026, 3, 29, 0, 59, 59, 0, time.UTC)
 
 func TestFirstReportAfterOneIntervalAndAPartOfTheNext(t *testing.T) {
@@ -57,7 +56,7 @@ func TestMissedReportsAreDroppedNotPiledUp(t *testing.T) {
 	}
 }
 
-// The wall clock is set back by an hour, and the monotonic one goes on.
+// The wall clock is set back by an hour, and the monotonic clock goes on.
 func TestTheWallClockMayJump(t *testing.T) {
 	now := time.Now()
 	s := newSchedule(now, s20, 0)

@@ -13,20 +13,19 @@ import (
 	"strings"
 )
 
-// systemRandom is Go's own rand.Reader: an app may put another in its place later.
+// systemRandom is Go's own rand.Reader, which an app may replace later.
 var systemRandom = rand.Reader
 
-// errHTTP2 is an answer that begins with SETTINGS, as at a port for gRPC.
+// errHTTP2 is the error for an answer that begins with SETTINGS, as from a gRPC port.
 var errHTTP2 = reason{text: "the endpoint speaks HTTP/2 unasked, as gRPC does"}
 
-// A transport makes each request on a connection of its own, in the goroutine that
-// asks for it, and closes the connection when the request's context ends, which it
-// must. Its errors hold no text from the network.
+// A transport makes each request on a connection of its own, in the caller's goroutine. It
+// closes the connection when the request's context ends, so every context must end. Its
+// errors contain no text from the network.
 //
-// It takes the place of http.Transport, which belongs to the whole process: its
-// goroutines print to the standard logger what an endpoint sends unasked, a panic in
-// one of them ends the app, a 101 has no timeout there, and tools that trace the
-// requests of an app have their spans made in it.
+// It replaces http.Transport, which affects the whole process: its goroutines print to the
+// standard logger what an endpoint sends unasked, a panic in one of them ends the app, it
+// has no timeout after a 101, and tools that trace an app's requests make spans in it.
 type transport struct {
 	proxy    func(*http.Request) (*url.URL, error)
 	resolver *net.Resolver // the app may have changed net.DefaultResolver
@@ -51,7 +50,7 @@ func (t *transport) dial(ctx context.Context, network, address string) (net.Conn
 	return conn, err
 }
 
-// RoundTrip bounds what can be read of the answer, its body included.
+// RoundTrip limits what it reads of the answer, including the body.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	secure := req.URL.Scheme == "https"
 	if secure {
@@ -84,7 +83,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	own := *req
 	own.Close = true
-	unwritten := own.Write(conn) // an answer may be there all the same
+	unwritten := own.Write(conn) // even then, there may be an answer
 	limited := &io.LimitedReader{R: conn, N: maxAnswer}
 	r := bufio.NewReaderSize(limited, 1<<10)
 	start, err := r.Peek(2)
@@ -108,13 +107,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, reasonOf(err, "malformed HTTP response")
 }
 
-// A body is closed with its connection: net/http's own would be read to its end.
+// A body closes its connection; net/http's own would be read to its end first.
 type body struct {
 	io.Reader
 	io.Closer
 }
 
-// standard is for what only http.Transport can do: proxies and HTTP/2.
+// standard makes requests that only http.Transport can make: through proxies, and by HTTP/2.
 func (t *transport) standard(req *http.Request) (*http.Response, error) {
 	resp, err := (&http.Transport{
 		Proxy: t.proxy, DialContext: t.dial, TLSClientConfig: t.tls.Clone(), ForceAttemptHTTP2: true,
@@ -123,7 +122,7 @@ func (t *transport) standard(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, reasonOf(err, "no valid answer through the proxy, or by HTTP/2")
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols { // reading on would heed no context
+	if resp.StatusCode == http.StatusSwitchingProtocols { // reading on would ignore the context
 		resp.Body.Close()
 	}
 	return resp, nil

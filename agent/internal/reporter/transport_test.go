@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// An endpoint that has only HTTP/2 is spoken to in that.
+// An endpoint that has only HTTP/2 gets HTTP/2.
 func TestHTTP2WhereThereIsNothingElse(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if body, _ := io.ReadAll(r.Body); r.ProtoMajor != 2 || string(body) != "{}" {
@@ -44,7 +44,7 @@ func TestHTTP2WhereThereIsNothingElse(t *testing.T) {
 	}
 }
 
-// A proxy by SOCKS takes the request along.
+// Requests go through a SOCKS proxy.
 func TestProxyBySOCKS(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer s.Close()

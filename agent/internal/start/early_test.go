@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// A limit that the README names: TLS draws from a rand.Reader that an init function has
-// set before the agent's package was initialized. Since Go 1.21 that order is one of
-// import paths.
+// agent/README.md names this limit: TLS draws from a rand.Reader that an init function set
+// before the agent's package was initialized. Since Go 1.21, import paths decide that order.
 func TestDrawsFromAReaderThatIsSetEarly(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

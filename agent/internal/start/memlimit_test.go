@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The limit holds in the program, and is what is sent as go.memory.limit.
+// The limit holds in the program, and is exported as go.memory.limit.
 func TestTheMemoryLimitIsSetAndSent(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -26,7 +26,7 @@ func TestTheMemoryLimitIsSetAndSent(t *testing.T) {
 	p.end()
 }
 
-// Where no limit is asked for nothing is read for one, which would allocate.
+// Without the setting, nothing is read for a limit, which would allocate.
 func TestNoMemoryLimitIsAskedFor(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	t.Setenv("GOMEMLIMIT", "off") // it wins

@@ -1,4 +1,4 @@
-// Package start starts reporting in a process, and keeps it going.
+// Package start starts reporting in a process, and restarts it after errors.
 package start
 
 import (
@@ -14,22 +14,22 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/agent/internal/reporter"
 )
 
-// herokuReporter is the import path of a package in this program that reports to
-// Heroku by itself, or empty; otlpReporter is that of one that sends the runtime's
-// metrics by OTLP if the program starts it. Only the linker sets them, with -X, where the buildpack links this
-// package into a program.
+// herokuReporter is the import path of a package in this program that reports to Heroku by
+// itself, or empty. otlpReporter is that of a package that exports the runtime's metrics by
+// OTLP if the program starts it. Only the linker sets them, with -X, when the buildpack
+// links this package into a program.
 var herokuReporter, otlpReporter string
 
-// initTime is how long the init functions of a program are given to set
-// hmetrics.DefaultEndpoint where HEROKU_METRICS_URL is empty.
+// initTime is how long the init functions of a program may take to set
+// hmetrics.DefaultEndpoint if HEROKU_METRICS_URL is empty.
 const initTime = 5 * time.Second
 
-// atInit is what hmetrics.DefaultEndpoint was before the app's init functions ran.
+// atInit is hmetrics.DefaultEndpoint before the app's init functions ran.
 var atInit = hmetrics.DefaultEndpoint
 
-// Reporting starts reporting to each destination that the environment switches on. It
-// is called once: by the init function of package onload, or by that which the
-// buildpack adds to a main package, after all init functions of the program.
+// Reporting starts reporting to each destination that the environment turns on. It is called
+// once: by the init function of package onload, or by the one that the buildpack adds to a
+// main package, which runs after all init functions of the program.
 func Reporting() {
 	for _, f := range []func(){limitMemory, startHeroku, startOTLP} {
 		f := f
@@ -56,9 +56,9 @@ func startOTLP() {
 	}
 }
 
-// startIfOn starts reporting to Heroku if there is an endpoint. If there is none,
-// an init function that runs later may set one still. To look for that without a
-// goroutine or a timer, the garbage collector is to call: it finds again unused.
+// startIfOn starts reporting to Heroku if there is an endpoint. If there is none, a later
+// init function may still set one. To notice that without a goroutine or a timer, startIfOn
+// sets a finalizer on the unused again, so that the garbage collector calls it.
 func startIfOn(again *[4]*byte, began time.Time) {
 	switch {
 	case defaultEndpoint() != "":
@@ -73,22 +73,22 @@ func startIfOn(again *[4]*byte, began time.Time) {
 	}
 }
 
-// defaultEndpoint reads what init functions may have written long before. The
-// race detector cannot know that.
+// defaultEndpoint reads what init functions wrote long before. The race detector cannot
+// know that.
 //
 //go:norace
 func defaultEndpoint() string { return hmetrics.DefaultEndpoint }
 
-// later logs lines once an interval is over. Logging reads the time zone, which main may
-// be about to set, so nothing is logged earlier than a first report.
+// later logs lines after the first interval. Logging reads the time zone, which main may be
+// about to set, so nothing is logged earlier than the first report.
 func later(c reporter.Config, lines ...string) {
 	if c.Verbose {
 		go contain(func() error { settle(c); c.Log(lines...); return nil })
 	}
 }
 
-// settle ends once an interval is over. Until then main may set what a report, or a line
-// of the log, reads once per process.
+// settle waits for one interval. Until then, main may set what a report or a log line reads
+// once per process.
 func settle(c reporter.Config) {
 	reporter.Pause(c.Interval)
 	afterMain()
@@ -106,8 +106,8 @@ func start(r *reporter.Reporter, o reporter.Options) {
 	go keepReporting(l, func() { settle(o.Config) }, report, time.Now, time.Sleep)
 }
 
-// keepReporting calls report once pause is over, and again and again, each time after
-// a longer wait. It returns if report returns nil.
+// keepReporting calls report after pause, and calls it again after each error, with
+// increasing waits. It returns when report returns nil.
 func keepReporting(l *logger, pause func(), report func() error, now func() time.Time, sleep func(time.Duration)) {
 	pause()
 	for backoff := 10 * time.Second; ; backoff += 10 * time.Second {
@@ -124,7 +124,7 @@ func keepReporting(l *logger, pause func(), report func() error, now func() time
 	}
 }
 
-// contain makes an error of a panic of f.
+// contain turns a panic of f into an error.
 func contain(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -134,12 +134,12 @@ func contain(f func() error) (err error) {
 	return f()
 }
 
-// A logger logs changes: a failure is logged when it is another one than before.
+// A logger logs changes: it logs a failure only if it differs from the previous one.
 type logger struct {
 	log      func(lines ...string)
 	reported bool   // at least once
 	failure  string // the last report's, if it failed
-	pending  int    // intervals since the last report that did not
+	pending  int    // intervals since the last delivered report
 }
 
 func (l *logger) failed(err error) error {

@@ -160,8 +160,7 @@ func TestAutomaticallyStartsReporting(t *testing.T) {
 	p.end()
 }
 
-// Importing onload changes nothing global, also once it has reported, and
-// writes nothing.
+// Importing onload changes nothing global, even after a report, and writes nothing.
 func TestChangesNothingGlobal(t *testing.T) {
 	t.Parallel()
 	s := serve(t, endpoint.Status(404)) // an error is no reason to write either
@@ -183,8 +182,8 @@ func TestChangesNothingGlobal(t *testing.T) {
 	}
 }
 
-// guestFaults are the ways of an endpoint to have an HTTP client print, raise a signal,
-// read on for ever or end the process.
+// guestFaults are answers that can make an HTTP client print, raise a signal, read forever or
+// end the process.
 func guestFaults() []endpoint.Fault {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 	return []endpoint.Fault{
@@ -209,9 +208,9 @@ func guestFaults() []endpoint.Fault {
 	}
 }
 
-// With the agent a program hears of no signal, and nothing of what it has set for the
-// whole process is used, whatever the endpoint does. Under the race detector it does
-// not end, though what it sets is set without order.
+// Whatever the endpoint does, the agent causes no signal, and uses nothing that the program set
+// for the whole process. Under the race detector the program does not end, although it sets
+// these things without synchronization.
 func TestIsAGuest(t *testing.T) {
 	t.Parallel()
 	for name, exe := range map[string]string{"plain": programs.with, "race": programs.race} {
@@ -293,8 +292,8 @@ func isAGuest(t *testing.T, exe, secure string) {
 	}
 }
 
-// Tools that trace net/http in a whole program do so in its Transport. No request of the
-// agent is made by that.
+// Tools that trace net/http in a whole program do so in its Transport, which the agent does not
+// use.
 func TestRequestsAreNotMadeByHTTPTransport(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan bool, 100)
@@ -350,8 +349,8 @@ func denyGetrandom(exe string, errno uint64) error {
 	return syscall.Exec(exe, []string{exe}, os.Environ())
 }
 
-// A program has an interval's time to set what is read once per process.
-func TestReadsNothingOnceBeforeAnIntervalIsOver(t *testing.T) {
+// A program has one interval to set what is read once per process.
+func TestReadsNoProcessStateInTheFirstInterval(t *testing.T) {
 	t.Parallel()
 	https := httptest.NewTLSServer(nil)
 	https.Close()
@@ -388,12 +387,12 @@ func TestReadsNothingOnceBeforeAnIntervalIsOver(t *testing.T) {
 	}
 }
 
-// Where it is off, it runs no goroutine, and so makes no connection.
+// While it is off, the agent runs no goroutine, so it makes no connection.
 func TestOff(t *testing.T) {
 	t.Parallel()
-	limit := "[hmetrics] memory limit of 419430400 bytes: as HMETRICS_MEMORY_LIMIT has it\n"
+	limit := "[hmetrics] memory limit of 419430400 bytes: set by HMETRICS_MEMORY_LIMIT\n"
 	if strings.HasPrefix(runtime.Version(), "go1.18") {
-		limit = "[hmetrics] no memory limit by HMETRICS_MEMORY_LIMIT: that needs Linux and Go 1.19\n"
+		limit = "[hmetrics] HMETRICS_MEMORY_LIMIT sets no memory limit: that needs Linux and Go 1.19\n"
 	}
 	for _, c := range []struct{ name, exe, env, verbose string }{
 		{"without the flag", programs.with, "", ""},
@@ -460,8 +459,8 @@ func TestVariableOfAnInitFunction(t *testing.T) {
 	p.end()
 }
 
-// Each destination is one of its own: what one does takes nothing from the other,
-// and where one is off no goroutine is there for it.
+// The destinations are independent: neither affects the other, and there is no goroutine for
+// one that is off.
 func TestTwoDestinations(t *testing.T) {
 	t.Parallel()
 	const heroku, otlp = "HEROKU_METRICS_URL=", "OTEL_EXPORTER_OTLP_ENDPOINT="
@@ -536,7 +535,7 @@ func TestNoSecretOfOTLPIsLogged(t *testing.T) {
 	}
 }
 
-func TestOneOffDynosReportIfTold(t *testing.T) {
+func TestOneOffDynosReportIfSet(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	p := run(t, programs.with, "HEROKU_METRICS_URL="+s.URL("run.1"), "HMETRICS_INTERVAL=1s", "DYNO=run.1", "HMETRICS_ONE_OFF=1")
@@ -544,9 +543,9 @@ func TestOneOffDynosReportIfTold(t *testing.T) {
 	p.end()
 }
 
-// Proxies are those of the environment. The endpoint's name resolves nowhere:
-// only through the proxy can a report arrive.
-func TestHonoursTheProxyOfTheEnvironment(t *testing.T) {
+// The agent uses the proxies of the environment. The endpoint's name does not resolve, so a
+// report can only arrive through the proxy.
+func TestUsesTheProxyOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	url := s.URL("web.1")
@@ -586,7 +585,7 @@ func TestLogsChangesWhenVerbose(t *testing.T) {
 	p.end()
 }
 
-// The port of this side of a connection is another one each time.
+// The local port of a connection changes each time.
 func TestALastingFailureIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t, endpoint.ResetRead(), endpoint.ResetRead(), endpoint.ResetRead())
@@ -600,7 +599,7 @@ func TestALastingFailureIsLoggedOnce(t *testing.T) {
 	p.end()
 }
 
-func TestLogsThatTheURLWillNotDo(t *testing.T) {
+func TestLogsAnInvalidURL(t *testing.T) {
 	t.Parallel()
 	p := run(t, programs.with, "HEROKU_METRICS_URL=secret", "HMETRICS_VERBOSE=1", "HMETRICS_INTERVAL=1s")
 	if got := p.line(); !strings.HasPrefix(got, "[hmetrics] error: ") || !strings.Contains(got, "HEROKU_METRICS_URL") || strings.Contains(got, "secret") {
@@ -609,8 +608,8 @@ func TestLogsThatTheURLWillNotDo(t *testing.T) {
 	p.end()
 }
 
-// backoffs returns how long keepReporting waits between reports that end as
-// they are told to, after so long.
+// backoffs returns how long keepReporting waits between reports with the given results and
+// durations.
 func backoffs(reports ...func() (time.Duration, error)) (waits []time.Duration, logged []string) {
 	now := time.Unix(0, 0)
 	l := &logger{log: func(lines ...string) { logged = append(logged, lines...) }}
@@ -661,7 +660,7 @@ func TestAPanicIsContainedAndReportingResumesAfterTheBackoff(t *testing.T) {
 	}
 }
 
-// The program's log writer may panic at what it is given.
+// The program's log writer may panic.
 func TestAPanicOfTheLogIsContained(t *testing.T) {
 	l := &logger{log: func(...string) { panic("from the logger") }}
 	n := 0
@@ -678,9 +677,8 @@ func TestAPanicOfTheLogIsContained(t *testing.T) {
 	}
 }
 
-// Off, the agent's own packages allocate next to nothing when the process starts. What
-// the packages that it builds upon take, unless the program has them already, is shown
-// beside it.
+// While the agent is off, its own packages allocate almost nothing at the start of the process.
+// The test also prints what its dependencies allocate.
 func TestCostOfBeingOff(t *testing.T) {
 	_, trace := run(t, programs.with, "GODEBUG=inittrace=1").end()
 	const agent = "github.com/hmetrics/heroku-buildpack-go-metrics/agent"

@@ -1,5 +1,5 @@
-// Package gocmd knows the go command: its flags, its environment variables, the one
-// whose step this is, and how to run one.
+// Package gocmd knows the go command: its flags, its environment variables, how to find the
+// one that started a step, and how to run one.
 package gocmd
 
 import (
@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Flags is what the flags of a go command mean for the agent. What the app and the
-// agent both use of the standard library must be compiled alike, or the linker refuses
-// it.
+// Flags are the flags of a go command that matter to the agent. The packages of the standard
+// library that the app and the agent share must be compiled with the same flags, or the
+// linker refuses them.
 type Flags struct {
 	flagList
 	Command string   // build, install, run, …
@@ -20,7 +20,7 @@ type Flags struct {
 	Dir     string   // directory that the go command works in
 }
 
-// A use says what a flag or a variable is to us.
+// A use says what a flag or a variable means to the agent.
 type use int
 
 const (
@@ -31,9 +31,9 @@ const (
 	recorded  // in a program's build information (setBuildInfo in cmd/go/internal/load)
 )
 
-// flags are those of every subcommand that builds (go help build, run, list, vet,
-// test), except boolean ones that mean nothing to us. A flag of go vet and go test that
-// is missing here changes no archive.
+// flags are the flags of every subcommand that builds (go help build, run, list, vet, test),
+// except boolean ones without a use. Flags of go vet and go test that are missing here change
+// no archive.
 var flags = map[string]use{
 	"C": takesValue, "c": takesValue, "covermode": takesValue, "coverpkg": takesValue, "coverprofile": takesValue,
 	"debug-actiongraph": takesValue, "debug-runtime-trace": takesValue, "debug-trace": takesValue, "exec": takesValue,
@@ -56,12 +56,11 @@ var flags = map[string]use{
 	"tags":    takesValue | changesArchives | choosesModules | recorded,
 }
 
-// IsRecorded reports whether a flag, as "-name", stands in a program's build
-// information.
+// IsRecorded reports whether a program's build information records a flag, given as "-name".
 func IsRecorded(flag string) bool { return flags[strings.TrimPrefix(flag, "-")]&recorded != 0 }
 
-// A flagList is flags in the order in which they were given. Of most the last one
-// counts, of some the last one that matches a package.
+// A flagList holds flags in the order in which they were given. For most flags, the last
+// value counts; for some, the last one that matches a package.
 type flagList []flagValue
 
 type flagValue struct{ name, value string }
@@ -76,7 +75,7 @@ func (l flagList) Last(name string) (value string) {
 	return value
 }
 
-// used returns the flags of a use, as -name=value.
+// used returns the flags with a use, as -name=value.
 func (l flagList) used(u use) (used []string) {
 	for _, f := range l {
 		if flags[f.name]&u != 0 {
@@ -90,7 +89,7 @@ func (l flagList) used(u use) (used []string) {
 func (f Flags) Modules() []string { return f.used(choosesModules) }
 
 // ReadFlags reads the flags of a go command from its command line and the environment
-// variable GOFLAGS. As in the go command, the command line wins.
+// variable GOFLAGS. As in the go command, the command line takes precedence.
 func ReadFlags(args []string, goflags, dir string) (Flags, error) {
 	words, err := SplitQuoted(goflags)
 	if err != nil {
@@ -98,7 +97,7 @@ func ReadFlags(args []string, goflags, dir string) (Flags, error) {
 	}
 	f := Flags{Dir: dir}
 	for _, word := range words {
-		// GOFLAGS holds whole flags only.
+		// In GOFLAGS, a value is never a word of its own.
 		if name, value, _, ok := CutFlag(word); ok {
 			f.flagList = append(f.flagList, flagValue{name, value})
 		}
@@ -145,7 +144,7 @@ func (f *Flags) readCommandLine(args []string) {
 	}
 }
 
-// readFiles adds the Go files that stand where packages may: the arguments of go run
+// readFiles adds the Go files that are named in place of packages. The arguments of go run
 // come after them.
 func (f *Flags) readFiles(args []string) {
 	for _, arg := range args {
@@ -157,8 +156,8 @@ func (f *Flags) readFiles(args []string) {
 	}
 }
 
-// standardPatterns returns those of the patterns of -coverpkg that match
-// standard packages. The agent itself is never to be covered.
+// standardPatterns returns the patterns of -coverpkg that match standard packages. The agent
+// itself is never covered.
 func standardPatterns(coverpkg string) string {
 	var std []string
 	for _, p := range strings.Split(coverpkg, ",") {
@@ -213,12 +212,12 @@ func SplitQuoted(s string) ([]string, error) {
 	}
 }
 
-// Sanitizes reports whether the build has a race detector or the like.
+// Sanitizes reports whether the build has the race detector or another sanitizer.
 func (f Flags) Sanitizes() bool {
 	return f.Last("race") == "true" || f.Last("msan") == "true" || f.Last("asan") == "true"
 }
 
-// Absolute returns the name of a file that is given relative to dir.
+// Absolute returns the absolute name of a file, which may be relative to dir.
 func Absolute(name, dir string) string {
 	if filepath.IsAbs(name) {
 		return name

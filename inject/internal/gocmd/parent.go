@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// A Parent is the running go command whose steps these are. It tells its
-// tools neither its flags nor its directory; /proc does.
+// A Parent is the running go command that started a step. It passes its tools neither its
+// flags nor its directory, so they come from /proc.
 type Parent struct {
 	Args []string // its command line, the program's name first
 	Dir  string   // its working directory
 }
 
-// FindParent returns the go command that process pid is, or the nearest one above
-// it: a -toolexec of the user's own may stand between the two. What the go command
-// starts has the variable TOOLEXEC_IMPORTPATH as this process has it; the go
-// command, whatever its file is called, has not. An interpreter that runs gocmd, such
-// as qemu-user, and its arguments are not part of the command line.
+// FindParent returns the go command with process ID pid, or the nearest one above it: the
+// user's own -toolexec may run between the two. Whatever the go command starts has the same
+// variable TOOLEXEC_IMPORTPATH as this process; the go command itself, whatever its file is
+// called, does not. The result leaves out an interpreter that runs gocmd, such as qemu-user,
+// and its arguments.
 func FindParent(proc string, pid int, importPath, gocmd string) (Parent, error) {
 	for pid > 1 {
 		dir := filepath.Join(proc, strconv.Itoa(pid))
@@ -39,11 +39,11 @@ func FindParent(proc string, pid int, importPath, gocmd string) (Parent, error) 
 		}
 		pid = parseStat(string(stat))
 	}
-	return Parent{}, errors.New("no go command is above the step: build with go build, go install or go run")
+	return Parent{}, errors.New("no go command started this step: build with go build, go install or go run")
 }
 
-// withoutInterpreter returns a command line from gocmd on, if exe is another program.
-// The kernel may add the name by which gocmd was started (binfmt_misc, flag P).
+// withoutInterpreter returns the command line from gocmd on, if exe is another program. The
+// kernel may add the name that gocmd was started with (binfmt_misc, flag P).
 func withoutInterpreter(args []string, exe, gocmd string) []string {
 	program, err := os.Stat(gocmd)
 	if err != nil {
@@ -66,8 +66,8 @@ func withoutInterpreter(args []string, exe, gocmd string) []string {
 }
 
 // parseStat returns the parent of a process from its /proc/PID/stat (man 5 proc):
-// "pid (comm) state ppid …", where comm may hold spaces and parentheses. It returns
-// 0 if there is none.
+// "pid (comm) state ppid …", where comm may contain spaces and parentheses. It returns 0 if
+// there is none.
 func parseStat(stat string) (parent int) {
 	fmt.Sscanf(stat[strings.LastIndexByte(stat, ')')+1:], " %s %d", new(string), &parent)
 	return parent

@@ -60,7 +60,7 @@ func TestFindParent(t *testing.T) {
 			t.Errorf("from process %d: %+v, %v, want %+v", pid, got, err, want)
 		}
 	}
-	for pid, want := range map[int]string{50: "no go command is above the step", 60: "reading the go command's flags"} {
+	for pid, want := range map[int]string{50: "no go command started this step", 60: "reading the go command's flags"} {
 		if _, err := FindParent(proc, pid, "example.com/web", ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("from process %d: error %v, want %q", pid, err, want)
 		}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Run runs a go command in dir with the assignments put into env, and returns what it
-// prints. Its error is the problem that its messages tell.
+// Run runs a go command in dir with the assignments added to env, and returns its output. The
+// error is the problem that the go command's messages describe.
 func Run(gocmd, dir string, env, assignments []string, timeout time.Duration, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -26,7 +26,7 @@ func Run(gocmd, dir string, env, assignments []string, timeout time.Duration, ar
 	line := Problem(stderr.String())
 	switch {
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("go %s has not ended within %v", args[0], timeout)
+		return "", fmt.Errorf("go %s did not end within %v", args[0], timeout)
 	case err != nil && line != "":
 		return "", errors.New(line)
 	case err != nil:
@@ -35,7 +35,7 @@ func Run(gocmd, dir string, env, assignments []string, timeout time.Duration, ar
 	return stdout.String(), nil
 }
 
-// Setenv returns env with the assignments, the last of which counts for a name.
+// Setenv returns env with the assignments. For each name, the last assignment counts.
 func Setenv(env []string, assignments ...string) []string {
 	return append(env[:len(env):len(env)], assignments...)
 }
@@ -50,9 +50,9 @@ func Getenv(env []string, name string) string {
 	return ""
 }
 
-// Setting returns a setting of the go command whose environment this process has: the
-// variable, or else what the file GOENV says. The go command puts most of what that
-// holds into the environment, but not GOWORK.
+// Setting returns a setting of the go command that started this process: the variable, or
+// else the value in the file GOENV. The go command puts most settings of that file into the
+// environment, but not GOWORK.
 func Setting(name string) string {
 	if value := os.Getenv(name); value != "" {
 		return value
@@ -61,8 +61,8 @@ func Setting(name string) string {
 	return Getenv(strings.Split(string(file), "\n"), name)
 }
 
-// Problem returns what a go command's messages say first of a problem: no progress and no
-// warning, and what follows a colon.
+// Problem returns the first problem in a go command's messages. It skips progress and
+// warnings, and joins a line that ends in a colon with the next one.
 func Problem(s string) string {
 	problem := ""
 	for _, line := range strings.Split(s, "\n") {
@@ -79,9 +79,8 @@ func Problem(s string) string {
 	return strings.TrimSpace(problem)
 }
 
-// variables are the environment variables that change what the archives of the
-// standard library hold, or where they lie, or that stand in a program's build
-// information (go help environment).
+// variables are the environment variables that change the archives of the standard library
+// or their location, or that a program's build information records (go help environment).
 var variables = map[string]use{
 	"GOOS": changesArchives | recorded, "GOARCH": changesArchives | recorded, "CGO_ENABLED": changesArchives | recorded,
 	"GO386": changesArchives | recorded, "GOAMD64": changesArchives | recorded, "GOARM": changesArchives | recorded,
@@ -98,10 +97,10 @@ var variables = map[string]use{
 	"GOCACHEPROG": changesArchives,
 }
 
-// IsRecordedVariable reports whether a variable stands in a program's build information.
+// IsRecordedVariable reports whether a program's build information records a variable.
 func IsRecordedVariable(name string) bool { return variables[name]&recorded != 0 }
 
-// ArchiveVariables returns, sorted, those assignments of env that change archives.
+// ArchiveVariables returns the assignments of env that change archives, sorted.
 func ArchiveVariables(env []string) (assignments []string) {
 	for name, use := range variables {
 		if value := Getenv(env, name); use&changesArchives != 0 && value != "" {
@@ -112,8 +111,7 @@ func ArchiveVariables(env []string) (assignments []string) {
 	return assignments
 }
 
-// Printable returns text without control characters, which a terminal or a build log
-// would act on.
+// Printable replaces control characters, which would affect a terminal or a build log.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

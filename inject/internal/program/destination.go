@@ -4,19 +4,19 @@ const (
 	// Module is the module path of the buildpack.
 	Module = "github.com/hmetrics/heroku-buildpack-go-metrics"
 
-	// InjectionSetting is the key under which a program's build information holds the
-	// ID of the stage that its agent is from.
+	// InjectionSetting is the key of a program's build information for the ID of the
+	// stage that its agent comes from.
 	InjectionSetting = "hmetrics.injection"
 )
 
-// A Destination is where the agent reports to. A program that imports a package which
-// reports there by itself would be counted twice.
+// A Destination is where the agent reports to. If a program imports a package that reports
+// there by itself, its counts would double.
 type Destination struct {
 	Name      string
 	Reporters []string // import paths of such packages
 	Variable  string   // of the agent's package start: the reporter in the program
-	Setting   string   // key of the build information's settings, for the same
-	unless    string   // what has the agent report all the same
+	Setting   string   // key of the build information for the same
+	unless    string   // what makes the agent report anyway
 }
 
 // Heroku is Heroku's metrics service, and OTLP any OpenTelemetry backend.
@@ -37,7 +37,7 @@ var (
 	Destinations = []Destination{Heroku, OTLP}
 )
 
-// Quiet says to which destination nothing is sent, and why.
+// Quiet returns the text that says that the agent sends nothing to d, and why.
 func (d Destination) Quiet(reporter string) string {
 	return "; sends nothing to " + d.Name + d.unless + ", because the program links " + reporter
 }

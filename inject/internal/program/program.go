@@ -1,5 +1,5 @@
-// Package program answers which of a build's programs are to have the agent: which
-// belong to the app, which are eligible, and what else in them reports.
+// Package program decides which programs of a build get the agent: which belong to the app,
+// which are eligible, and what else in them reports.
 package program
 
 import (
@@ -13,26 +13,25 @@ import (
 	"strings"
 )
 
-// A Program is a main package that is, or is being, linked.
+// A Program is a main package that is being linked, or already linked.
 type Program struct {
 	Path     string // its import path, or CommandLineArguments
 	Module   string // path of its module, "" if it has none
 	Relative string // its directory from the module's root, as ./cmd/web
-	Own      bool   // the app's: of a main module
+	Own      bool   // it belongs to the app: to a main module
 }
 
-// CommandLineArguments is the path of a program that was built from a list of
-// files.
+// CommandLineArguments is the path of a program that was built from a list of files.
 const CommandLineArguments = "command-line-arguments"
 
-// Of returns the program that a binary's build information describes:
-// setBuildInfo in cmd/go/internal/load tells what stands there. vendored says
-// that the app's dependencies come from a vendor directory.
+// Of returns the program that build information describes. For its content, see setBuildInfo
+// in cmd/go/internal/load. vendored says that the app's dependencies come from a vendor
+// directory.
 //
-// Only the modules that a build was started in are the app's own. Their versions
-// are unknown or come from the repository; that of a dependency comes with a
-// hash, except out of a vendor directory, and then there is nothing of the
-// repository. One that is replaced by a directory counts as the app's.
+// Only the modules that a build was started in are the app's own. Their versions are unknown
+// or come from the repository. The version of a dependency has a hash, except from a vendor
+// directory, where it has no settings of the repository. A module that is replaced by a
+// directory counts as the app's.
 func Of(info *debug.BuildInfo, vendored bool) Program {
 	p := Program{Path: info.Path, Module: info.Main.Path, Relative: "."}
 	if p.Path != p.Module {
@@ -52,7 +51,7 @@ func Of(info *debug.BuildInfo, vendored bool) Program {
 	return p
 }
 
-// In returns the program in a directory, by the go.mod above it.
+// In returns the program in a directory. Its module is that of the nearest go.mod.
 func In(dir string) Program {
 	p := Program{Path: CommandLineArguments, Relative: ".", Own: true}
 	for _, root := range parents(dir) {
@@ -68,13 +67,13 @@ func In(dir string) Program {
 	return p
 }
 
-// An Ineligible program does not get the agent, for a reason that is no failure.
+// Ineligible is a reason not to link the agent that is not a failure.
 type Ineligible string
 
 func (i Ineligible) Error() string { return string(i) }
 
-// Eligible returns the reason for which a program of the app, built for an
-// operating system in a -buildmode, does not get the agent, or nil.
+// Eligible returns the reason why a program of the app, built for an operating system in a
+// -buildmode, does not get the agent, or nil.
 func (p Program) Eligible(goos, buildmode string, patterns []string) error {
 	switch {
 	case goos != "linux":
@@ -87,10 +86,10 @@ func (p Program) Eligible(goos, buildmode string, patterns []string) error {
 	return nil
 }
 
-// selected reports whether one of the patterns of HMETRICS_PACKAGES matches the
-// program: import paths, or directories from the module's root that begin with a
-// dot, both with "..." for any string (go help packages). No pattern selects
-// every program.
+// selected reports whether one of the patterns of HMETRICS_PACKAGES matches the program. A
+// pattern is an import path, or a directory relative to the module's root that begins with a
+// dot. In both, "..." matches any string (go help packages). Without patterns, every program
+// is selected.
 func (p Program) selected(patterns []string) bool {
 	for _, pattern := range patterns {
 		name := p.Path
@@ -119,7 +118,7 @@ func matches(pattern, name string) bool {
 		return false
 	}
 	name = name[len(parts[0]):]
-	// The first place that fits leaves most to the parts after it.
+	// The first match leaves the most to the other parts.
 	for _, part := range parts[1:last] {
 		i := strings.Index(name, part)
 		if i < 0 {
@@ -130,8 +129,8 @@ func matches(pattern, name string) bool {
 	return strings.HasSuffix(name, parts[last])
 }
 
-// Unmatched returns an error that names those of the patterns of HMETRICS_PACKAGES
-// that match no program of the app's modules, or nil.
+// Unmatched returns an error that names the patterns of HMETRICS_PACKAGES that match no
+// program of the app's modules, or nil.
 func Unmatched(patterns, modules []string) error {
 	if len(patterns) == 0 {
 		return nil
@@ -157,8 +156,8 @@ func Unmatched(patterns, modules []string) error {
 	return errors.New("HMETRICS_PACKAGES: no program of the app matches " + strings.Join(left, " "))
 }
 
-// Walk calls visit for every file in the tree of a module that the go command
-// may look at (go help packages).
+// Walk calls visit for every file in the tree of a module that the go command may read (go
+// help packages).
 func Walk(dir string, visit func(name string)) {
 	filepath.Walk(dir, func(name string, info os.FileInfo, err error) error {
 		base := filepath.Base(name)
@@ -175,8 +174,8 @@ func Walk(dir string, visit func(name string)) {
 	})
 }
 
-// isMain reports whether the package clause of a Go file names package main. A
-// comment can fool it, and then a pattern that matches nothing goes unnoticed.
+// isMain reports whether the package clause of a Go file names package main. A comment can
+// mislead it; then a pattern that matches nothing goes unnoticed.
 func isMain(name string) bool {
 	f, err := os.Open(name)
 	if err != nil {
@@ -191,9 +190,9 @@ func isMain(name string) bool {
 	return false
 }
 
-// MainModules returns the directories of the modules that a build in a directory works
-// in, and the file that says so: the go.work of its workspace, or the go.mod that the
-// directory is below. gowork is the setting GOWORK.
+// MainModules returns the directories of the main modules of a build in a directory, and the
+// file that determines them: the go.work of its workspace, or the nearest go.mod. gowork is
+// the setting GOWORK.
 func MainModules(dir, gowork string) (file string, modules []string) {
 	if gowork == "" || gowork == "auto" {
 		gowork = above(dir, "go.work")
@@ -208,7 +207,7 @@ func MainModules(dir, gowork string) (file string, modules []string) {
 	return mod, []string{filepath.Dir(mod)}
 }
 
-// above returns the nearest file of a name in a directory or above it, or "".
+// above returns the nearest file with a name, in a directory or above it, or "".
 func above(dir, name string) string {
 	for _, d := range parents(dir) {
 		if file := filepath.Join(d, name); exists(file) {
@@ -230,8 +229,8 @@ func used(gowork string) (modules []string) {
 	return modules
 }
 
-// directives returns the first argument of each directive of a name in a go.mod or
-// go.work, whether it has a line of its own or stands in a block.
+// directives returns the first argument of each directive with a name in a go.mod or
+// go.work, on a line of its own or in a block.
 func directives(text, name string) (arguments []string) {
 	block := ""
 	for _, line := range strings.Split(text, "\n") {
@@ -267,9 +266,9 @@ func firstWord(line string) string {
 	return strings.Join(append(strings.Fields(line), "")[:1], "")
 }
 
-// IsVendored reports whether a build takes the app's dependencies from a vendor
-// directory. mod is its flag -mod, and file what MainModules returns. Without the flag
-// the go command does so if the directory was made for the same mode, and the file
+// IsVendored reports whether a build takes the app's dependencies from a vendor directory.
+// mod is its flag -mod, and file what MainModules returns. Without the flag, the go command
+// does so if the directory was written for the same mode (module or workspace) and the file
 // asks for Go 1.14 or newer (go help modules).
 func IsVendored(mod, file string) bool {
 	if mod != "" {
@@ -286,7 +285,7 @@ func IsVendored(mod, file string) bool {
 	return major > 1 || minor >= 14
 }
 
-// parents returns a directory and those above it, the root last.
+// parents returns a directory and all directories above it, the root last.
 func parents(dir string) []string {
 	dirs := []string{dir}
 	for dir != filepath.Dir(dir) {

@@ -1,4 +1,4 @@
-// Package stage knows the directory in which a build's steps find what they need.
+// Package stage describes the directory in which the steps of a build find what they need.
 package stage
 
 import (
@@ -11,9 +11,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
 )
 
-// A Stage is the directory that bin/stage fills and that everything else here works in.
-// Its name is the injection ID: a hash of all that a link depends on, so that nothing
-// in a stage is ever stale.
+// A Stage is the directory that bin/stage fills and all steps work in. Its name is the
+// injection ID, a hash of everything that a link depends on, so nothing in it is ever stale.
 //
 //	src/        sources of the agent and of what a step runs, with go.mod and go.sum
 //	packages    HMETRICS_PACKAGES
@@ -24,11 +23,11 @@ import (
 //	hooks/      archives of both hooks, for each compiler
 type Stage struct{ dir string }
 
-// What lies in the work directory of inject rebuild, which HMETRICS_REBUILD names.
+// Names in the work directory of inject rebuild, which HMETRICS_REBUILD names.
 const (
 	ReasonFile   = "reason"  // why a program could not get the agent
-	LayeredCache = "gocache" // GOCACHE of its builds; goes with the directory
-	CacheLink    = "cache"   // leads to the GOCACHE that stays
+	LayeredCache = "gocache" // GOCACHE of its builds; removed with the directory
+	CacheLink    = "cache"   // link to the GOCACHE that stays
 )
 
 // Open returns the stage in a directory.
@@ -42,7 +41,7 @@ func Open(dir string) (Stage, error) {
 // ID returns the injection ID.
 func (s Stage) ID() string { return filepath.Base(s.dir) }
 
-// Path returns the name of what lies in the stage.
+// Path returns the path of a file in the stage.
 func (s Stage) Path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)
 }
@@ -53,8 +52,8 @@ func (s Stage) Patterns() ([]string, error) {
 	return strings.Fields(string(b)), err
 }
 
-// Modules returns what the agent is made of, "path\tversion\tsum" each: the buildpack's
-// own module, then those that its go.mod requires.
+// Modules returns the agent's modules, "path\tversion\tsum" each: first the buildpack's own
+// module, then those that its go.mod requires.
 func (s Stage) Modules() ([]string, error) {
 	version, err := s.Version()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command advanced serves HTTP and reports metrics. It gives reporting up for
-// errors that are fatal only, and delivers what is pending before it exits.
+// Command advanced serves HTTP and reports metrics. It stops reporting only after fatal
+// errors, and delivers what is pending before it exits.
 package main
 
 import (

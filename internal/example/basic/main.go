@@ -1,5 +1,5 @@
-// Command basic serves HTTP and reports metrics. It cares neither about errors
-// nor about the end.
+// Command basic serves HTTP and reports metrics. It ignores errors and never stops
+// reporting.
 package main
 
 import (

@@ -1,5 +1,4 @@
-// Command logging serves HTTP and reports metrics, and logs what goes wrong
-// with it.
+// Command logging serves HTTP and reports metrics, and logs errors.
 package main
 
 import (

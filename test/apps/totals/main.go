@@ -42,7 +42,7 @@ func main() {
 	for i := range readings {
 		readings[i].Totals = make([]float64, len(names))
 	}
-	go look()
+	go readMetrics()
 	http.HandleFunc("/", page)
 	http.HandleFunc("/leak", func(http.ResponseWriter, *http.Request) { go func() { select {} }() })
 	http.HandleFunc("/totals", totals)
@@ -70,7 +70,7 @@ func totals(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]any{"Names": names, "Readings": readings})
 }
 
-func look() {
+func readMetrics() {
 	for i := 0; ; i++ {
 		time.Sleep(100 * time.Millisecond)
 		mu.Lock()
