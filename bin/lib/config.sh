@@ -45,5 +45,5 @@ config::check() {
 config::promise() {
 	local packages=${1:0:200}
 	output::line "The Go buildpack after this one will try to link the metrics agent into ${packages:-every program of the app}."
-	output::line "For each program that it links, its log says whether the program has the agent, or why not."
+	output::line "For each program that it will link, its log says whether the program has the agent, or why not."
 }
