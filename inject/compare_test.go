@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// A program that is rebuilt from other sources or with other flags is seen to be another
-// one.
+// compare sees a difference if a program is rebuilt from other sources or with other flags.
 func TestCompare(t *testing.T) {
 	for what, tt := range map[string]struct{ main, flag, want string }{
 		"the same":       {"func main() { println(version) }", "-ldflags=-w", ""},

@@ -10,8 +10,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
-// goProgram builds a small program and returns a rebuilder of its directory, and
-// what that finds.
+// goProgram builds a small program and returns a rebuilder for its directory, and the program
+// that it finds.
 func goProgram(t *testing.T, goflags string, flags ...string) (*rebuilder, *binary) {
 	t.Helper()
 	app := t.TempDir()
@@ -49,7 +49,7 @@ func goProgram(t *testing.T, goflags string, flags ...string) (*rebuilder, *bina
 	return r, binaries[0]
 }
 
-// Whatever GOFLAGS has that the program was not built with, and the other way round.
+// GOFLAGS may have flags that the program was not built with, and vice versa.
 func TestReproduce(t *testing.T) {
 	for _, tt := range []struct {
 		goflags string

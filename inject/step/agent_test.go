@@ -10,8 +10,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 )
 
-// compileFmt returns an archive of package fmt and the build ID that the go
-// command knows for it.
+// compileFmt returns an archive of package fmt and its build ID according to the go command.
 func compileFmt(t *testing.T, flags ...string) (archive, id string) {
 	t.Helper()
 	args := append(append([]string{"list", "-export"}, flags...), "-f", "{{.Export}} {{.BuildID}}", "fmt")
@@ -27,8 +26,8 @@ func compileFmt(t *testing.T, flags ...string) (archive, id string) {
 	return f[0], f[1]
 }
 
-// testingGo returns the path of the go command that runs the tests: go test sets
-// either GOROOT or the PATH that goes with it.
+// testingGo returns the path of the go command that runs the tests: go test sets either GOROOT
+// or a PATH with it.
 func testingGo() string {
 	if root := os.Getenv("GOROOT"); root != "" {
 		return filepath.Join(root, "bin", "go")

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The go command looks for its ID anywhere in what the tool has made.
+// The go command looks for its ID anywhere in the tool's result.
 func TestUncached(t *testing.T) {
 	for args, want := range map[string]string{
 		"-o x -buildid A/A -p main":      "-o x -buildid uncached/A -p main",

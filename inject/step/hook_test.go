@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The hook that imports the agent is made of the other one, so that both declare the
-// same.
+// The hook that imports the agent is derived from the other one, so both have the same
+// declarations.
 func TestAgentHookDerivesFromTheHook(t *testing.T) {
 	source, err := os.ReadFile("hook/hook.go.txt")
 	if err != nil || strings.Count(string(source), noStart) != 1 {
@@ -35,8 +35,8 @@ func TestObjectFile(t *testing.T) {
 	}
 }
 
-// A Go to come may have other object files: the program is then linked without the
-// agent, whatever they are like.
+// A future Go may have another form of object files. Whatever it is, the program is then linked
+// without the agent.
 func FuzzObjectFile(f *testing.F) {
 	f.Add([]byte("!<arch>\n_go_.o          0           0     0     644     60        `\ngo object linux amd64\n!\n\x00go120ld0123456701234567890"))
 	f.Fuzz(func(t *testing.T, archive []byte) {

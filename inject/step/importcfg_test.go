@@ -54,7 +54,7 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// A program has one line for a version of a module, whoever requires it.
+// A program has one line for a version of a module, even if app and agent both require it.
 func TestDescribeNamesAModuleOnce(t *testing.T) {
 	const agent = "example.com/lib\tv1.0.0\th1:abc="
 	for dep, want := range map[string]int{

@@ -22,26 +22,26 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// measureGrowth measures by how many bytes the agent makes a binary bigger, beside what
-// one would import by hand.
+// measureGrowth measures how many bytes the agent adds to a program, compared with a package
+// that is imported by hand.
 func measureGrowth(ctx context.Context, m *measurement) {
 	r := m.rows[0]
 	m.add(r, took{wall: m.growth(ctx, r.app, r.a)}, took{wall: m.growth(ctx, r.app, r.b)})
 }
 
-// growth returns by how many bytes the binary of an app is bigger than plain.
+// growth returns how many bytes the program of a side is larger than the plain one.
 func (w *workspace) growth(ctx context.Context, s shape, side string) float64 {
 	return float64(try.E1(os.Stat(w.binary(ctx, s, side))).Size() - try.E1(os.Stat(w.binary(ctx, s, plain))).Size())
 }
 
-// measureSteps measures bin/toolexec on a step that it hands on.
+// measureSteps measures bin/toolexec on a step that it runs unchanged.
 func measureSteps(ctx context.Context, m *measurement) {
 	env, step := m.step(ctx)
 	m.alternate(ctx, env, step, step[1:])
 }
 
-// step returns the arguments of a step that the program that GOFLAGS names after
-// bin/compile hands on: the assembler's -V=full, which costs the tool itself next to nothing.
+// step returns the arguments of a step that the -toolexec in GOFLAGS runs unchanged: the
+// assembler's -V=full, which costs the tool itself almost nothing.
 func (w *workspace) step(ctx context.Context) (env, args []string) {
 	env = w.newBuilder(ctx, buildpack, "", w.dir("step")).env
 	toolexec := regexp.MustCompile(`GOFLAGS=.*-toolexec=(\S+)`).FindStringSubmatch(strings.Join(env, "\n"))[1]
@@ -49,8 +49,8 @@ func (w *workspace) step(ctx context.Context) (env, args []string) {
 	return env, []string{toolexec, filepath.Join(tooldir, "asm"), "-V=full"}
 }
 
-// measureStarts measures from the exec to the exit of a program that returns from main at
-// once. Only a row by OTLP has somewhere to report to, which it does not live to do.
+// measureStarts measures the time from the exec to the exit of a program that returns from
+// main at once. Only a row by OTLP has an endpoint; the program ends before it exports.
 func measureStarts(ctx context.Context, m *measurement) {
 	r, env := m.rows[0], []string{}
 	if r.b == sdk {
@@ -59,9 +59,9 @@ func measureStarts(ctx context.Context, m *measurement) {
 	m.alternate(ctx, env, []string{m.binary(ctx, r.app, r.a), "exit"}, []string{m.binary(ctx, r.app, r.b), "exit"})
 }
 
-// alternate times two programs a thousand times in turn, so that their medians tell tens
-// of microseconds apart. The reading of b is its median, and that of a is what it took
-// more or less than b each time: what the machine does meanwhile hits neighbours alike.
+// alternate times two programs a thousand times in turn, so that their medians show
+// differences of tens of microseconds. The reading of b is its median. That of a adds the
+// median difference of the pairs, because both runs of a pair see the same load.
 func (m *measurement) alternate(ctx context.Context, env, a, b []string) {
 	const times, warmUp = 1000, 10 // before, files are read for the first time
 	var bs, more []float64
@@ -85,7 +85,7 @@ func (m *measurement) alternate(ctx context.Context, env, a, b []string) {
 	m.add(m.rows[0], took{wall: median(bs) + median(more)}, took{wall: median(bs)})
 }
 
-// A dyno is a program that serves, and reports to a server of its own.
+// A dyno is a program that serves HTTP, and reports to a server of its own.
 type dyno struct {
 	cmd      *exec.Cmd
 	log      bytes.Buffer
@@ -95,8 +95,8 @@ type dyno struct {
 	accepted int           // of those, how many were waited for
 }
 
-// startDyno starts a program, which reports to Heroku, or by OTLP. Package endpoint is
-// too strict for what the SDK sends.
+// startDyno starts a program that reports to Heroku or by OTLP. Package endpoint is too strict
+// for the SDK's exports.
 func startDyno(ctx context.Context, file string, otlp bool, interval time.Duration, env ...string) *dyno {
 	l := try.E1(net.Listen("tcp", "127.0.0.1:0")) // where it may listen
 	l.Close()
@@ -124,10 +124,10 @@ func (d *dyno) stop() {
 	d.server.Close()
 }
 
-// settle is left to a process for what it does after its report was accepted.
+// settle is the time for what a process does after its report was accepted.
 const settle = 300 * time.Millisecond
 
-// after reads of the process when n reports were accepted and what they cost is over.
+// after calls read once n reports were accepted and the process has settled.
 func (d *dyno) after(ctx context.Context, n int, read func(*dyno) float64) float64 {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -143,8 +143,7 @@ func (d *dyno) after(ctx context.Context, n int, read func(*dyno) float64) float
 	return read(d)
 }
 
-// cpu returns the CPU time that the process has used, in seconds, by the scheduler's own
-// count in nanoseconds.
+// cpu returns the process's CPU time in seconds, from the scheduler's count in nanoseconds.
 func (d *dyno) cpu() (total float64) {
 	for _, thread := range try.E1(procfs.AllThreads(d.cmd.Process.Pid)) {
 		total += float64(try.E1(thread.Schedstat()).RunningNanoseconds) / 1e9
@@ -152,7 +151,7 @@ func (d *dyno) cpu() (total float64) {
 	return total
 }
 
-// allocated returns how many objects a program that imports expvar has allocated.
+// allocated returns the number of objects that a program with expvar has allocated.
 func (d *dyno) allocated() float64 {
 	resp := try.E1(http.Get("http://" + d.address + "/debug/vars"))
 	defer resp.Body.Close()
@@ -161,12 +160,11 @@ func (d *dyno) allocated() float64 {
 	return vars.Memstats.Mallocs
 }
 
-// measureCPU measures what reporting costs a process that has nothing else to do, from the
-// first report to the third, at heroku/x's interval, which cannot be changed. One
-// collection of the garbage that the start of the app left behind costs as much as ten
-// reports, and comes when it comes: there is none. What an idle process uses depends on
-// what the machine's caches still hold, so there are several of each side at the same
-// time, which do not start at once.
+// measureCPU measures the CPU time of reporting in an idle process, from the first report to
+// the third, at heroku/x's fixed interval. Garbage collection is off: one collection of the
+// garbage from the app's start costs as much as ten reports, at an unpredictable time. An idle
+// process's CPU time depends on the machine's caches, so several processes of each side run
+// at the same time, with staggered starts.
 func measureCPU(ctx context.Context, m *measurement) {
 	const interval, reports = 20 * time.Second, 2
 	r := m.rows[0]

@@ -61,7 +61,7 @@ var rows = []row{
 	{steps, "step", "bin/toolexec on a step that is not ours", shape{}, buildpack, plain, "exec of the tool", difference, 0.0015},
 	{growth, "slug/web", "slug growth, web app", webApp, buildpack, library, "growth by heroku/x/hmetrics", ratio, 1.10},
 	{growth, "slug/worker", "slug growth, program without net/http", workerApp, buildpack, client, "growth by net/http's client", ratio, 1.05},
-	{starts, "start/web", "start-up with the flag off, web app", webApp, buildpack, plain, "plain binary", difference, 50e-6},
+	{starts, "start/web", "start-up with the flag off, web app", webApp, buildpack, plain, "plain program", difference, 50e-6},
 	{starts, "start/worker", "start-up with the flag off, program without net/http", workerApp,
 		buildpack, client, "the program importing net/http", difference, 50e-6},
 	{cpu, "cpu", "CPU time per report: sample, encode, deliver to loopback", webApp, buildpack, library, "heroku/x/hmetrics", ratio, 0.8},

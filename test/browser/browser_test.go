@@ -1,7 +1,7 @@
-// Package browser looks at the page of test/page in a real browser, while a real
-// process reports. Screenshots go to the directory that HMETRICS_SCREENSHOTS names.
-// The README's are those that begin with readme, made of charts that
-// HMETRICS_SCREENSHOTS_AFTER=75s has let fill before, during and after an outage.
+// Package browser tests the page of test/page in a real browser, while a real process reports.
+// Screenshots go to the directory that HMETRICS_SCREENSHOTS names. Those for the README begin
+// with readme: with HMETRICS_SCREENSHOTS_AFTER=75s, their charts fill for that long before,
+// during and after an outage.
 package browser
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/page"
 )
 
-// TestMain is also the process that reports, with more and less to do.
+// TestMain is also the process that reports, under a varying load.
 func TestMain(m *testing.M) {
 	if os.Args[len(os.Args)-1] != "report" {
 		os.Exit(m.Run())
@@ -37,8 +37,8 @@ func TestMain(m *testing.M) {
 
 const count = `Number(document.querySelector("#p0-facts .%s").textContent.replaceAll(",", ""))`
 
-// Charts grow while a process reports. When reports are not accepted, counts become
-// pending and arrive later.
+// Charts grow while a process reports. While reports are not accepted, counts are pending; they
+// arrive later.
 func TestPage(t *testing.T) {
 	sw := &endpoint.Switch{}
 	s := try.E1(endpoint.Start(endpoint.Options{Fault: sw.Fault}))
@@ -100,7 +100,7 @@ func readValues(b *tab) {
 	}
 }
 
-// fill lets charts fill for as long as HMETRICS_SCREENSHOTS_AFTER says.
+// fill lets charts fill for the time in HMETRICS_SCREENSHOTS_AFTER.
 func fill() {
 	after, _ := time.ParseDuration(os.Getenv("HMETRICS_SCREENSHOTS_AFTER"))
 	time.Sleep(after)

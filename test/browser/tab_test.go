@@ -17,15 +17,14 @@ import (
 	"github.com/dsnet/try"
 )
 
-// A tab is a browser's.
+// A tab is a tab of a browser.
 type tab struct {
 	*testing.T
 	ctx context.Context
 }
 
-// open starts a browser with a new profile and nothing but this tab. Errors of
-// its pages fail the test, and so does what their security policy does not allow, such
-// as to load something from elsewhere.
+// open starts a browser with a new profile and only this tab. Errors of its pages fail the
+// test, and so do violations of their security policy, such as loading from elsewhere.
 func open(t *testing.T) *tab {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -77,8 +76,8 @@ func eval[T any](b *tab, format string, args ...any) T {
 	return v
 }
 
-// wait waits until an expression is true. The page's security policy lets nobody
-// but the debugger evaluate, so the waiting is done here.
+// wait waits until an expression is true. The page's security policy lets only the debugger
+// evaluate expressions, so wait polls.
 func (b *tab) wait(format string, args ...any) {
 	b.Helper()
 	for late := time.Now().Add(25 * time.Second); !eval[bool](b, "Boolean("+format+")", args...); time.Sleep(50 * time.Millisecond) {
@@ -95,8 +94,8 @@ func (b *tab) press(fault string) {
 	b.do(chromedp.Click(chromedp.CSS(button)), chromedp.WaitVisible(chromedp.CSS(button+`[aria-pressed="true"]`)))
 }
 
-// shoot makes screenshots of the page from its top to the end of an element, in the
-// directory that HMETRICS_SCREENSHOTS names, if it does.
+// shoot takes screenshots of the page from its top to the end of an element, if
+// HMETRICS_SCREENSHOTS names a directory.
 func (b *tab) shoot(name, until string, width int64) {
 	b.Helper()
 	dir := os.Getenv("HMETRICS_SCREENSHOTS")

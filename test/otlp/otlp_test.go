@@ -1,7 +1,6 @@
-// Package otlp compares what the agent sends by OTLP with OpenTelemetry's code: its
-// generated types, which decode it, and its SDK with contrib's runtime instrumentation,
-// which sends the same in the same process. It is a module of its own to keep those out
-// of the agent's.
+// Package otlp compares the agent's exports with OpenTelemetry's code. OpenTelemetry's generated
+// types decode them, and its SDK with contrib's runtime instrumentation exports the same in the
+// same process. This is a module of its own to keep that code out of the agent's module.
 package otlp
 
 import (
@@ -29,7 +28,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// sdkExports is a variable that makes this process the one whose exports are compared.
+// sdkExports is the variable that makes this process export.
 const sdkExports = "SDK_EXPORTS"
 
 func TestMain(m *testing.M) {
@@ -40,8 +39,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// export works and has contrib's instrumentation exported by the SDK, until
-// standard input ends. The agent is in this process too, with the same variables.
+// export does some work while the SDK exports contrib's instrumentation, until standard input
+// ends. The agent is in this process too, with the same variables.
 func export() {
 	exporter := try.E1(otlpmetrichttp.New(context.Background()))
 	fresh := contrib.WithMinimumReadMemStatsInterval(time.Millisecond)
@@ -64,7 +63,7 @@ func export() {
 	try.E(provider.Shutdown(context.Background()))
 }
 
-// A received is one export, of the agent or of the SDK.
+// A received is one export of the agent or the SDK.
 type received struct {
 	byAgent  bool
 	resource map[string]string
@@ -95,8 +94,8 @@ func receive(r *http.Request) (got received, err error) {
 	return got, nil
 }
 
-// run has both export from one process until there are n exports by the agent, and two
-// by the SDK after the last of them.
+// run exports with both from one process until there are n exports of the agent, and two of the
+// SDK after the last of them.
 func run(t *testing.T, n int, env ...string) (agent, sdk []received) {
 	all := make(chan received, 1000)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -137,7 +136,7 @@ func run(t *testing.T, n int, env ...string) (agent, sdk []received) {
 	return agent, sdk
 }
 
-// A point is what there is of one set of attributes of one metric.
+// A point is a point of one metric with one set of attributes.
 type point struct {
 	unit, kind string
 	value      float64 // of a histogram the count
@@ -148,8 +147,8 @@ func (p point) delta() bool {
 	return strings.Contains(p.kind, pb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA.String())
 }
 
-// total adds the totals before to points that are deltas, each of which must begin where
-// the one before ended.
+// total adds the previous totals to points that are deltas. Each delta must begin where the
+// previous one ended.
 func (r received) total(t *testing.T, before map[string]point) {
 	for name, p := range r.points {
 		if last, ok := before[name]; ok && p.delta() {
@@ -190,10 +189,10 @@ func points(request *collector.ExportMetricsServiceRequest) map[string]point {
 	return all
 }
 
-// In one process, what contrib's instrumentation has the agent has too: same
-// names, units and kinds, and values between those that were exported before and
-// after. It decodes with OpenTelemetry's types, compressed or not. Deltas add up to what is
-// compared, of the agent as of the SDK.
+// In one process, the agent exports everything that contrib's instrumentation exports, with the
+// same names, units and kinds, and with values between the SDK's values before and after.
+// OpenTelemetry's types decode the exports, compressed or not. For the comparison, the deltas
+// of the agent and the SDK are added up.
 func TestBesideTheSDK(t *testing.T) {
 	for _, variable := range []string{"COMPRESSION=none", "COMPRESSION=gzip", "METRICS_TEMPORALITY_PREFERENCE=Delta", "METRICS_TEMPORALITY_PREFERENCE=lowmemory"} {
 		t.Run(variable, func(t *testing.T) {
@@ -228,8 +227,7 @@ func TestBesideTheSDK(t *testing.T) {
 	}
 }
 
-// compare reports whether the SDK has exported the metric before and after the agent's
-// point.
+// compare reports whether the SDK exported the metric before and after the agent's point.
 func compare(t *testing.T, name string, p point, sdk []received) bool {
 	low, high := math.Inf(-1), math.Inf(1)
 	for _, export := range sdk {

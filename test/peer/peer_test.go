@@ -1,6 +1,6 @@
-// Package peer compares the agent with github.com/heroku/x/hmetrics: what they report,
-// whether they stop the world, and how they are used. It is a module of its own to keep
-// heroku/x out of the agent's.
+// Package peer compares the agent with github.com/heroku/x/hmetrics: what they report, whether
+// they stop the world, and how they are used. It is a module of its own to keep heroku/x out of
+// the agent's module.
 package peer
 
 import (
@@ -32,10 +32,10 @@ func stops() (n uint64) {
 	return n
 }
 
-// In one process, with the collector quiesced, both report the same: counts and pause
-// exactly, sizes within 1 %. While the agent reports each second, until heroku/x does so
-// for the first time, after 20 seconds, nothing stops the world; heroku/x does. The
-// endpoint takes what heroku/x sends, and heroku/x the endpoint's answer.
+// In one process, while the collector is idle, both report the same: counts and pauses exactly,
+// sizes within 1 %. The agent reports every second and never stops the world; heroku/x does at
+// its first report, after 20 seconds. The endpoint accepts the reports of heroku/x, and heroku/x
+// accepts the endpoint's answers.
 func TestReportsAreTheSame(t *testing.T) {
 	t.Setenv("HMETRICS_INTERVAL", "1s")
 	s := try.E1(endpoint.Start(endpoint.Options{}))
@@ -92,8 +92,7 @@ func TestReportsAreTheSame(t *testing.T) {
 	}
 }
 
-// A program that uses heroku/x compiles against the agent with the import path changed
-// and nothing else.
+// A program that uses heroku/x compiles with the agent after a change of only the import path.
 func TestOnlyTheImportPathChanges(t *testing.T) {
 	name := try.E1(filepath.Abs("usage/main.go"))
 	source := try.E1(os.ReadFile(name))

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// An app is a random one, with its config vars and the place of the buildpack.
+// An app is a random app, with its config vars and the position of the buildpack.
 type app struct {
 	files, config map[string]string
 	last          bool              // the buildpack comes after the Go buildpack
@@ -49,7 +49,7 @@ func makeApp(r *rand.Rand) *app {
 	return a
 }
 
-// addModules writes the app's modules and returns the import path of a library of theirs.
+// addModules writes the app's modules and returns the import path of a library in them.
 func (a *app) addModules(r *rand.Rand, module string) (library string) {
 	mod := "module " + module + "\n\ngo 1.22\n"
 	require, where := "\nrequire example.com/library v0.0.0\n", "library"

@@ -57,7 +57,7 @@ type place struct {
 	build             herokugo.Build
 }
 
-// newPlace makes the place, with the build cache of the go command that runs the test.
+// newPlace creates the place, with the build cache of the go command that runs the test.
 func newPlace(t *testing.T) *place {
 	environ, values, err := machine.Environ(context.Background(), "GOCACHE")
 	if err != nil {
@@ -82,7 +82,7 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
-// A result is what a build has left.
+// A result is what a build leaves.
 type result struct {
 	ok       bool
 	log      string
@@ -97,7 +97,7 @@ type program struct {
 	printed string
 }
 
-// run builds the app by buildpacks, always in the same directories.
+// run builds the app with buildpacks, always in the same directories.
 func (p *place) run(t *testing.T, a *app, buildpacks ...string) result {
 	var log bytes.Buffer
 	b := p.build
@@ -122,7 +122,7 @@ func (p *place) run(t *testing.T, a *app, buildpacks ...string) result {
 	return r
 }
 
-// What is the agent's own in the build information of a program.
+// What the agent adds to the build information of a program.
 var agents = regexp.MustCompile(`^(build\thmetrics\.|dep\tgithub\.com/(hmetrics|hashicorp|kelseyhightower)/)`)
 
 // read reads the files of the app, and runs its programs.
@@ -156,7 +156,7 @@ func (r *result) read(t *testing.T, app string) {
 	}
 }
 
-// compare builds an app without the buildpack and with it, and compares.
+// compare builds an app with and without the buildpack, and compares the results.
 func (p *place) compare(t *testing.T, a *app) {
 	order := []string{p.buildpack, p.heroku}
 	if a.last {
@@ -197,8 +197,7 @@ func (p *place) compare(t *testing.T, a *app) {
 	}
 }
 
-// checkAgent checks that a program has the agent if it is to have it, and that the log
-// says so.
+// checkAgent checks that a program has the agent if it should, and that the log says so.
 func (a *app) checkAgent(t *testing.T, name string, p *program, log string) {
 	path, file := regexp.QuoteMeta(p.path), `\./bin/`+regexp.QuoteMeta(filepath.Base(name))
 	want, line := true, "linked into "+path+"(; .*)?\n"

@@ -26,7 +26,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-// app NAME puts an app of $APPS in the place of the one in $APP.
+// app NAME replaces the app in $APP with one of $APPS.
 func cmdApp(ts *testscript.TestScript, args []string) {
 	// Not the directory itself: a scenario may work in it.
 	old, err := filepath.Glob(filepath.Join(ts.Getenv("APP"), "*"))
@@ -43,16 +43,15 @@ func cmdConfig(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("ENV_DIR"), args[0]), []byte(args[1]), 0o666))
 }
 
-// compiling is held while a bin/compile works in the shared cache: a platform runs one
-// at a time there.
+// compiling is locked while bin/compile works in the shared cache: a platform runs one at a
+// time there.
 var compiling sync.Mutex
 
-// exported are the variables that bin/compile hands on.
+// exported are the variables that bin/compile exports.
 var exported = []string{"GOFLAGS", "HMETRICS_STAGE", "HMETRICS_INJECT"}
 
-// buildpack runs bin/detect and bin/compile on $APP and then, as the platform does
-// before it runs the next buildpack, sources export: what it sets is set in the
-// scenario.
+// buildpack runs bin/detect and bin/compile on $APP. Then it sources export, as the platform
+// does before the next buildpack, and sets its variables in the scenario.
 func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("GOFLAGS", ts.Getenv("USER_GOFLAGS"))
 	environ := environ(ts)
@@ -80,8 +79,8 @@ func cmdBuildpack(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// heroku-go runs the Go buildpack's part of the build on $APP, in the scenario's
-// environment: with the Go in GOROOT and the build cache of all scenarios.
+// heroku-go runs the Go buildpack's part of the build on $APP in the scenario's environment,
+// with the Go in GOROOT and the build cache that all scenarios share.
 func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
 	b := &herokugo.Build{App: ts.Getenv("APP"), Cache: ts.Getenv("CACHE_DIR"), Env: ts.Getenv("ENV_DIR"), Environ: environ(ts)}
 	b.Stdout, b.Stderr = ts.Stdout(), ts.Stderr()
@@ -99,10 +98,10 @@ func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// dyno [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a binary,
-// or a go command, as a dyno with the labs flag would, until the metrics endpoint has
-// accepted that many reports to Heroku (default 1) and by OTLP, and a line of the output
-// matches. Then it is killed. A refused report fails the scenario.
+// dyno [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a program or a
+// go command like a dyno with the labs flag. Once the metrics endpoint has accepted that many
+// reports (default 1) and exports, and a line of the output matches, it kills the program. A
+// refused report fails the scenario.
 func cmdDyno(ts *testscript.TestScript, args []string) {
 	flags := flag.NewFlagSet("dyno", flag.PanicOnError)
 	n, exports, prints := flags.Int("n", 1, ""), flags.Int("exports", 0, ""), flags.String("prints", "", "")
@@ -164,7 +163,7 @@ func cmdDyno(ts *testscript.TestScript, args []string) {
 	fmt.Fprint(ts.Stdout(), &out)
 }
 
-// dynoCommand returns a command that reports to srv, to both destinations if it is to.
+// dynoCommand returns a command that reports to srv, and also exports to it if asked to.
 func dynoCommand(ts *testscript.TestScript, srv *endpoint.Server, args []string, otlp bool) *exec.Cmd {
 	cmd := exec.Command(ts.MkAbs(args[0]), args[1:]...)
 	if args[0] == "go" {
@@ -178,7 +177,7 @@ func dynoCommand(ts *testscript.TestScript, srv *endpoint.Server, args []string,
 	return cmd
 }
 
-// follow copies what is printed, and closes matched when there is a line that is wanted.
+// follow copies the output, and closes matched at the first wanted line.
 func follow(output io.Reader, to io.Writer, want *regexp.Regexp, matched chan<- struct{}) {
 	for lines := bufio.NewScanner(output); lines.Scan(); {
 		fmt.Fprintln(to, lines.Text())
@@ -189,7 +188,7 @@ func follow(output io.Reader, to io.Writer, want *regexp.Regexp, matched chan<- 
 	}
 }
 
-// linked BINARY... looks for the agent's functions in each binary.
+// linked PROGRAM... looks for the agent's functions in each program.
 func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
 	for _, file := range args {
 		if found := strings.Contains(ts.ReadFile(file), "hmetrics.injected/agent/internal/start"); found == neg {
@@ -198,8 +197,8 @@ func cmdLinked(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// log FILE compares what the last command wrote to its stdout with FILE, in which
-// "..." stands for anything within a line.
+// log FILE compares the stdout of the last command with FILE, in which "..." stands for
+// anything within a line.
 func cmdLog(ts *testscript.TestScript, args []string) {
 	got, want := ts.ReadFile("stdout"), ts.ReadFile(args[0])
 	if re := strings.ReplaceAll(regexp.QuoteMeta(want), `\.\.\.`, ".*"); !regexp.MustCompile(`\A` + re + `\z`).MatchString(got) {
@@ -207,7 +206,7 @@ func cmdLog(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// toolchain VERSION makes a Go release the one that PATH finds.
+// toolchain VERSION puts a Go release first in PATH.
 func cmdToolchain(ts *testscript.TestScript, args []string) {
 	root, err := machine.GOROOT(context.Background(), args[0])
 	ts.Check(err)
@@ -221,9 +220,9 @@ func environ(ts *testscript.TestScript) []string {
 	return strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
 }
 
-// again [-absent] FILE builds the program in the working directory. It must be what
-// FILE is, if there is one, and is FILE otherwise. With -absent it is built as if the
-// buildpack were absent, on the same build cache.
+// again [-absent] FILE builds the program in the working directory. If FILE exists, the program
+// must be equal to it; otherwise it becomes FILE. With -absent, it is built without the
+// buildpack, on the same build cache.
 func cmdAgain(ts *testscript.TestScript, args []string) {
 	var build []string
 	if args[0] == "-absent" {
@@ -245,8 +244,8 @@ func cmdAgain(ts *testscript.TestScript, args []string) {
 // The line in a build's output that says that a program has the agent.
 var confirmation = regexp.MustCompile(`hmetrics: agent v\S+ linked into \S+`)
 
-// go ARG... runs the go command, which must succeed. The buildpack may say only which
-// program has the agent.
+// go ARG... runs the go command, which must succeed. The buildpack may only print which program
+// has the agent.
 func cmdGo(ts *testscript.TestScript, args []string) {
 	ts.Check(ts.Exec("go", args...))
 	for line := range strings.Lines(ts.ReadFile("stdout") + ts.ReadFile("stderr")) {
@@ -256,8 +255,8 @@ func cmdGo(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// build [ARG...] builds the program in the working directory, which must get the
-// agent, say so, work and report.
+// build [ARG...] builds the program in the working directory. The program must get the agent,
+// the build must say so, and the program must work and report.
 func cmdBuild(ts *testscript.TestScript, args []string) {
 	if ts.Getenv("HMETRICS_STAGE") == "" {
 		cmdBuildpack(ts, false, nil)
@@ -270,8 +269,8 @@ func cmdBuild(ts *testscript.TestScript, args []string) {
 	cmdReports(ts, false, []string{"./app"})
 }
 
-// reports COMMAND [ARG...] runs a program, which must have the agent, work and send a
-// report to both destinations. With "!" it has no agent, and works.
+// reports COMMAND [ARG...] runs a program, which must have the agent, work, and report to both
+// destinations. With "!", it must lack the agent and work.
 func cmdReports(ts *testscript.TestScript, neg bool, args []string) {
 	if args[0] != "go" {
 		cmdLinked(ts, neg, args[:1])

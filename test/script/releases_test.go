@@ -13,8 +13,7 @@ import (
 	"testing"
 )
 
-// Each release that the Go team has published since Go 1.18 is in ways/releases.txtar, at
-// its last patch.
+// ways/releases.txtar has each Go release since 1.18, with its last patch.
 func TestReleasesAreTheNewest(t *testing.T) {
 	if os.Getenv("HMETRICS_TEST_TOOLCHAINS") != "1" {
 		t.Skip("HMETRICS_TEST_TOOLCHAINS=1 lets it ask the module proxy for other Go releases")

@@ -1,14 +1,12 @@
 //go:build linux
 
-// Package script holds the scenarios: one behavior of the buildpack each, in
-// the format of testscript. A scenario runs the real scripts, go commands and
-// binaries.
+// Package script has the scenarios: one behavior of the buildpack each, in the format of
+// testscript. A scenario runs the real scripts, go commands and programs.
 //
-// Its directories are those of a platform: $BUILDPACK is a copy of this
-// repository's buildpack, $APP an app's sources, $CACHE_DIR and $ENV_DIR what
-// bin/compile is given. A scenario that is not about $CACHE_DIR sets it to
-// $SHARED_CACHE, where the agent has been compiled. What GOFLAGS holds before
-// bin/compile is in $USER_GOFLAGS.
+// Its directories are those of a platform: $BUILDPACK is a copy of this repository's
+// buildpack, $APP has an app's sources, and $CACHE_DIR and $ENV_DIR are the arguments of
+// bin/compile. A scenario that is not about $CACHE_DIR sets it to $SHARED_CACHE, where the
+// agent is already compiled. $USER_GOFLAGS is GOFLAGS before bin/compile.
 package script
 
 import (
@@ -33,7 +31,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-// shared is a directory for what all scenarios use.
+// shared is a directory that all scenarios share.
 var shared string
 
 func TestMain(m *testing.M) {
@@ -54,9 +52,8 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, params(t, "."))
 }
 
-// TestWays builds an app in each of the many ways to build Go. Each section of an
-// archive in ways is one: a scenario that begins in the directory of the app plain.
-// A section with a path is a file of an app.
+// TestWays builds an app in many ways. Each section of an archive in ways is a scenario that
+// begins in the directory of the app plain. A section whose name is a path is a file of an app.
 func TestWays(t *testing.T) {
 	if os.Getenv("HMETRICS_TEST_SLOW") != "1" {
 		t.Skip("HMETRICS_TEST_SLOW=1 lets it build an app in a hundred ways")
@@ -86,8 +83,7 @@ func TestWays(t *testing.T) {
 	}
 }
 
-// unpack writes the files of apps in an archive below apps, and its other sections to
-// scripts.
+// unpack writes the files of apps in an archive to apps, and its other sections to scripts.
 func unpack(archive, apps, scripts string) error {
 	all, err := txtar.ParseFile(archive)
 	if err != nil {
@@ -104,9 +100,8 @@ func unpack(archive, apps, scripts string) error {
 	return errors.Join(txtar.Write(&files, apps), txtar.Write(&sections, scripts))
 }
 
-// environment returns the variables that all scenarios have in common. Before the first
-// scenario starts, what nearly all link is compiled, once for programs that use cgo and
-// once for those that do not.
+// environment returns the variables that all scenarios share. Before the first scenario starts,
+// it compiles what nearly all of them link, with cgo and without.
 var environment = sync.OnceValues(func() ([]string, error) {
 	apps, cache := filepath.Join(shared, "apps"), filepath.Join(shared, "cache")
 	if err := unpack("testdata/apps.txtar", apps, shared); err != nil {
@@ -138,9 +133,9 @@ var environment = sync.OnceValues(func() ([]string, error) {
 	return env, nil
 })
 
-// copyBuildpack copies the buildpack of this checkout. go test knows of a test which
-// files below its module it has opened, and runs it again when they change. By this
-// name, which is not cleaned, all of the checkout are.
+// copyBuildpack copies the buildpack of this checkout. go test repeats a cached test if a file
+// changes that the test opened below its module. This name is not cleaned, so that applies to
+// the whole checkout.
 func copyBuildpack(dir string) error {
 	module, err := filepath.Abs("..")
 	if err != nil {
@@ -149,7 +144,7 @@ func copyBuildpack(dir string) error {
 	return machine.CopyBuildpack(dir, module+"/..")
 }
 
-// params are what all scenarios have in common.
+// params are the parameters of all scenarios.
 func params(t *testing.T, dir string) testscript.Params {
 	common, err := environment()
 	if err != nil {
@@ -183,7 +178,7 @@ func params(t *testing.T, dir string) testscript.Params {
 	}
 }
 
-// always makes a command of one that has no opposite.
+// always turns a function into a command that cannot be negated.
 func always(cmd func(*testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg {
@@ -193,8 +188,8 @@ func always(cmd func(*testscript.TestScript, []string)) func(*testscript.TestScr
 	}
 }
 
-// unmountBelow unmounts what a scenario has mounted: at once, though a process that
-// was killed may still hold it.
+// unmountBelow unmounts what a scenario mounted: at once, even if a killed process still uses
+// it.
 func unmountBelow(dir string) {
 	mounts, _ := os.ReadFile("/proc/self/mounts")
 	for line := range strings.Lines(string(mounts)) {
@@ -204,8 +199,8 @@ func unmountBelow(dir string) {
 	}
 }
 
-// condition tells what scenarios ask of the machine, and of the variables that let
-// them take long.
+// condition evaluates the conditions of scenarios on the machine, and on the variables that
+// enable slow scenarios.
 func condition(cond string) (bool, error) {
 	script := ""
 	switch cond {

@@ -105,8 +105,8 @@ func FuzzReadFlags(f *testing.F) {
 	})
 }
 
-// Whatever words GOFLAGS can hold, quoted as the go command wants them (go help
-// environment), come out as they went in.
+// Any words that GOFLAGS can contain, quoted as the go command expects (go help environment),
+// are read back unchanged.
 func FuzzSplitQuoted(f *testing.F) {
 	f.Add("-trimpath\x00-ldflags=-X a=b c\x00-tags='", " \t")
 	f.Add("\"", "\n")

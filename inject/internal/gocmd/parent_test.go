@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The test binary is itself run by the go command, if not always directly.
+// The go command runs the test program itself, if not always directly.
 func TestFindParentInRealProc(t *testing.T) {
 	for first, pid := range []int{os.Getppid(), os.Getpid()} {
 		parent, err := FindParent("/proc", pid, "no import path", "")
@@ -20,7 +20,7 @@ func TestFindParentInRealProc(t *testing.T) {
 	}
 }
 
-// writeProc makes a /proc with the process pid in it.
+// writeProc creates a /proc that contains process pid.
 func writeProc(t *testing.T, proc string, pid, ppid int, importPath string, args ...string) {
 	t.Helper()
 	dir := filepath.Join(proc, strconv.Itoa(pid))
@@ -45,8 +45,8 @@ func writeProc(t *testing.T, proc string, pid, ppid int, importPath string, args
 	}
 }
 
-// The go command may be called anything, and a program of the user's may stand
-// between it and the step.
+// The go command's file may have any name, and the user's own -toolexec may run between it and
+// the step.
 func TestFindParent(t *testing.T) {
 	proc := t.TempDir()
 	writeProc(t, proc, 10, 1, "", "sh", "bin/go", "build")

@@ -53,7 +53,7 @@ func TestSelected(t *testing.T) {
 	}
 }
 
-// Trying each place for each wildcard would not end.
+// Trying every position for every wildcard would take forever.
 func TestMatchesInOnePass(t *testing.T) {
 	if matches(strings.Repeat("a...", 1000)+"b", strings.Repeat("a", 100000)) {
 		t.Error("matches")

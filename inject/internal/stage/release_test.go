@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// What can be tagged names one version: the one of buildpack.toml, which the agent's
-// line in a build log and inject verify show, is the newest in the changelog, with a
-// date.
+// A tagged release has one version: buildpack.toml's, which the agent's line in a build log and
+// inject verify show, is the newest version in the changelog, with a date.
 func TestReleaseHasOneVersion(t *testing.T) {
 	dir := t.TempDir()
 	root, err := filepath.Abs("../../..")

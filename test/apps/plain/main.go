@@ -1,5 +1,5 @@
-// Command plain is the smallest web app that a metrics endpoint has something
-// to say about: every request builds a page that the collector then removes.
+// Command plain is a small web app with something to measure: every request builds a page that
+// the garbage collector removes.
 package main
 
 import (

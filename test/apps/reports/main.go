@@ -1,5 +1,5 @@
-// Command reports is a web app that reports its runtime metrics by itself: a
-// package below main imports github.com/heroku/x/hmetrics/onload.
+// Command reports is a web app that reports its runtime metrics by itself: a package that it
+// imports imports github.com/heroku/x/hmetrics/onload.
 package main
 
 import (

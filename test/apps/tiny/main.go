@@ -1,4 +1,4 @@
-// Command tiny is little to build.
+// Command tiny is quick to build.
 package main
 
 func main() { println("tiny") }

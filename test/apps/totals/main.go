@@ -1,6 +1,6 @@
-// Command totals is a web app that is asked for work, and for what its own runtime has
-// counted since it started: ten times a second it looks, without leaving a trace in
-// what it looks at, since that allocates nothing.
+// Command totals is a web app that works on request, and answers with the runtime's counts since
+// its start. It reads them ten times a second, which allocates nothing, so that reading does
+// not change them.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// A reading is what was counted at some time from Begin to End, by the names of package
-// runtime/metrics, of histograms the number of values.
+// A reading has the counts at some time between Begin and End, in the order of the names of
+// package runtime/metrics. For histograms, it has the number of values.
 type reading struct {
 	Begin, End time.Time
 	Totals     []float64

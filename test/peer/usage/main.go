@@ -1,4 +1,4 @@
-// Command usage uses all that heroku/x/hmetrics exports.
+// Command usage uses everything that heroku/x/hmetrics exports.
 package main
 
 import (
