@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/gocmd"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/inject/internal/program"
@@ -41,17 +42,16 @@ func goCommand(args []string) error {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
 		return printUsage(goUsage, len(args) > 0)
 	}
-	for i, arg := range args {
-		if name, _, _, ok := gocmd.CutFlag(arg); i > 0 && ok && name == "toolexec" {
-			return usageError("inject go: -toolexec on the command line replaces the injector: set GOFLAGS=-toolexec=COMMAND instead, and both run\n")
-		}
+	if flags, err := gocmd.ReadFlags(append([]string{"go"}, args...), "", ""); err == nil && flags.Last("toolexec") != "" {
+		return usageError("inject go: -toolexec on the command line replaces the injector: set GOFLAGS=-toolexec=COMMAND instead, and both run\n")
 	}
 	command, err := exec.LookPath("go")
 	if err != nil {
 		return errors.New("inject go: there is no go command on PATH: install Go from https://go.dev/dl/")
 	}
-	assignments, err := goEnvironment(command)
-	if err != nil && os.Getenv("HMETRICS_INJECT") == "require" {
+	mode := injectMode()
+	assignments, err := goEnvironment(command, mode)
+	if err != nil && mode == "require" {
 		return fmt.Errorf("inject go: HMETRICS_INJECT is require, and the metrics agent cannot be linked: %w", err)
 	} else if err != nil {
 		fmt.Fprintln(os.Stderr, "hmetrics: the metrics agent is not linked:", gocmd.Printable(err.Error()))
@@ -72,7 +72,7 @@ func printEnvironment(args []string) error {
 	if err != nil {
 		return errors.New("inject env: there is no go command on PATH: install Go from https://go.dev/dl/")
 	}
-	assignments, err := goEnvironment(command)
+	assignments, err := goEnvironment(command, injectMode())
 	if err != nil {
 		return fmt.Errorf("inject env: %w", err)
 	}
@@ -83,10 +83,23 @@ func printEnvironment(args []string) error {
 	return nil
 }
 
+// injectMode returns the setting HMETRICS_INJECT: auto, require or off.
+func injectMode() string {
+	mode := strings.TrimSpace(os.Getenv("HMETRICS_INJECT"))
+	switch mode {
+	case "require", "off":
+		return mode
+	case "", "auto":
+	default:
+		fmt.Fprintf(os.Stderr, "hmetrics: HMETRICS_INJECT is %q. It takes auto, require or off; using auto.\n", mode)
+	}
+	return "auto"
+}
+
 // goEnvironment returns the variables that make a go command link the agent, or none if
-// HMETRICS_INJECT is off.
-func goEnvironment(command string) ([]string, error) {
-	if os.Getenv("HMETRICS_INJECT") == "off" {
+// the mode is off.
+func goEnvironment(command, mode string) ([]string, error) {
+	if mode == "off" {
 		return nil, nil
 	}
 	stage, err := stageSources(command)
@@ -122,16 +135,21 @@ func stageSources(command string) (string, error) {
 		version = info.Main.Version
 	}
 	known := filepath.Join(stages, "versions", version+" "+strings.NewReplacer("/", ":", "\x00", "").Replace(packages))
-	if stage, err := os.ReadFile(known); version != "" && err == nil && exists(filepath.Join(string(stage), "hook")) {
+	if stage, err := os.ReadFile(known); version != "" && err == nil && exists(string(stage)+"/hook") {
+		now := time.Now()
+		os.Chtimes(string(stage), now, now) // bin/stage removes others' stages that are a day old
 		return string(stage), nil
 	}
 	root, err := moduleRoot(command, version)
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command("bash", filepath.Join(root, "bin", "stage"), stages, packages).Output()
+	const remedy = "Free some space, or set XDG_CACHE_HOME to another directory"
+	out, err := exec.Command("bash", filepath.Join(root, "bin", "stage"), stages, packages, remedy).Output()
 	stage := strings.TrimSpace(string(out))
-	if err != nil && stage == "" {
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", errors.New("this machine has no bash, which stages the agent: install it")
+	} else if err != nil && stage == "" {
 		return "", fmt.Errorf("staging the agent: %w", err)
 	} else if err != nil {
 		return "", errors.New(stage)

@@ -58,6 +58,7 @@ type change struct {
 
 var changes = map[string]change{
 	"nochange": {times: 9},
+	"inject":   {times: 9},
 	"edit":     {times: 3, edit: true},
 	"redeploy": {times: 1, deploy: true},
 	"setting":  {times: 1, deploy: true, packages: "./..."},

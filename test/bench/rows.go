@@ -16,6 +16,7 @@ const (
 	library     = "library"     // github.com/heroku/x/hmetrics, imported by hand
 	client      = "client"      // net/http's client, imported by hand
 	sdk         = "sdk"         // OpenTelemetry's SDK with contrib/runtime and otlpmetrichttp, by hand
+	injectGo    = "inject"      // inject go, installed from the module, without bin/compile
 	orchestrion = "orchestrion" // without integrations
 	pinned      = "pinned"      // plain, with the go.mod that Orchestrion needs
 )
@@ -53,6 +54,7 @@ const ratio, difference = false, true
 var rows = []row{
 	{builds, "cold/web", "cold build of a web app (gin)", webApp, buildpack, plain, install, ratio, 1.04},
 	{builds, "nochange/web", "rebuild with no change", webApp, buildpack, plain, install, difference, 0.020},
+	{builds, "inject/web", "rebuild with no change, by inject go", webApp, injectGo, plain, install, difference, 0.060},
 	{builds, "edit/web", "rebuild after one edit in main", webApp, buildpack, plain, install, difference, 0.250},
 	{builds, "redeploy/web", "the same sources deployed once more", webApp, buildpack, plain, redeploy, difference, 0.1},
 	{builds, "setting/web", "the same, with another HMETRICS_PACKAGES", webApp, buildpack, plain, redeploy, difference, 1.5},

@@ -98,6 +98,9 @@ func (w *workspace) newBuilder(ctx context.Context, side, app, dir string) *buil
 	switch side {
 	case buildpack:
 		w.deploy(ctx, b, "", "")
+	case injectGo:
+		b.command = append([]string{w.inject(ctx), "go"}, b.command[1:]...)
+		b.env = append(b.env[:len(b.env):len(b.env)], "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 	case orchestrion:
 		b.command = append([]string{w.orchestrion(ctx), "go"}, b.command[1:]...)
 	}
@@ -151,6 +154,15 @@ func (w *workspace) binary(ctx context.Context, s shape, side string) string {
 		w.install(ctx, b)
 	}
 	return file
+}
+
+// inject installs command inject from a module of its own version, and returns it.
+func (w *workspace) inject(ctx context.Context) string {
+	try.E(machine.Release(filepath.Join(w.tmp, "proxy"), w.buildpack, "v0.9.0"))
+	env := append([]string{"GOBIN=" + w.tmp, "GOCACHE=" + filepath.Join(w.cache, "warm")}, w.environ...)
+	env = append(env, "GOPROXY=file://"+filepath.Join(w.tmp, "proxy"), "GOSUMDB=off", "GOMODCACHE="+filepath.Join(w.tmp, "modules"))
+	w.run(ctx, w.tmp, env, w.gocmd, "install", "github.com/hmetrics/heroku-buildpack-go-metrics/inject@latest")
+	return filepath.Join(w.tmp, "inject")
 }
 
 // The peer that does the most similar thing.

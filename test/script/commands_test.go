@@ -241,6 +241,11 @@ func cmdAgain(ts *testscript.TestScript, args []string) {
 	}
 }
 
+// release VERSION has GOPROXY=file://$WORK/proxy serve the buildpack as a module.
+func cmdRelease(ts *testscript.TestScript, args []string) {
+	ts.Check(machine.Release(filepath.Join(ts.Getenv("WORK"), "proxy"), ts.Getenv("BUILDPACK"), args[0]))
+}
+
 // The line in a build's output that says that a program has the agent.
 var confirmation = regexp.MustCompile(`hmetrics: agent v\S+ linked into \S+`)
 

@@ -172,6 +172,7 @@ func params(t *testing.T, dir string) testscript.Params {
 			"heroku-go": cmdHerokuGo,
 			"linked":    cmdLinked,
 			"log":       always(cmdLog),
+			"release":   always(cmdRelease),
 			"reports":   cmdReports,
 			"toolchain": always(cmdToolchain),
 		},
