@@ -5,11 +5,13 @@ package script
 import (
 	"bufio"
 	"context"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,19 +101,19 @@ func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// dyno [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a binary,
-// or a go command, as a dyno with the labs flag would, until the metrics endpoint has
-// accepted that many reports to Heroku (default 1) and by OTLP, and a line of the output
+// dyno [-tls] [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a
+// binary, or a go command, as a dyno with the labs flag would, until the metrics endpoint
+// has accepted that many reports to Heroku (default 1) and by OTLP, and a line of the output
 // matches. Then it is killed. A refused report fails the scenario.
 func cmdDyno(ts *testscript.TestScript, args []string) {
 	flags := flag.NewFlagSet("dyno", flag.PanicOnError)
-	n, exports, prints := flags.Int("n", 1, ""), flags.Int("exports", 0, ""), flags.String("prints", "", "")
+	n, exports, prints, https := flags.Int("n", 1, ""), flags.Int("exports", 0, ""), flags.String("prints", "", ""), flags.Bool("tls", false, "")
 	flags.Parse(args)
-	srv, err := endpoint.Start(endpoint.Options{})
-	ts.Check(err)
+	srv, trust := serve(ts, *https)
 	defer srv.Close()
 
 	cmd := dynoCommand(ts, srv, flags.Args(), *exports > 0)
+	cmd.Env = append(cmd.Env, trust...)
 	output, in, err := os.Pipe()
 	ts.Check(err)
 	defer output.Close()
@@ -162,6 +164,22 @@ func cmdDyno(ts *testscript.TestScript, args []string) {
 		fmt.Fprintf(ts.Stdout(), "%d reports, first after %.0f s\n", len(reports), reports[0].Received.Sub(start).Seconds())
 	}
 	fmt.Fprint(ts.Stdout(), &out)
+}
+
+// serve starts an endpoint, and returns the variables by which a program trusts it.
+func serve(ts *testscript.TestScript, https bool) (*endpoint.Server, []string) {
+	var options endpoint.Options
+	var trust []string
+	if https {
+		srv := httptest.NewTLSServer(nil) // for its certificate
+		srv.Close()
+		file := filepath.Join(ts.Getenv("WORK"), "trusted.pem")
+		ts.Check(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o666))
+		options.TLS, trust = srv.TLS, []string{"SSL_CERT_FILE=" + file}
+	}
+	srv, err := endpoint.Start(options)
+	ts.Check(err)
+	return srv, trust
 }
 
 // dynoCommand returns a command that reports to srv, to both destinations if it is to.
