@@ -209,10 +209,12 @@ func unmountBelow(dir string) {
 func condition(cond string) (bool, error) {
 	script := ""
 	switch cond {
-	case "toolchains", "slow":
+	case "toolchains", "slow", "extra":
 		return os.Getenv("HMETRICS_TEST_"+strings.ToUpper(cond)) == "1", nil
 	case "mount": // whether this test may mount file systems
 		script = "unshare --mount true"
+	case "binfmt": // whether a process can have an emulator of its own, from Linux 6.7 on
+		script = "unshare --user --map-root-user --mount mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc"
 	case "asan":
 		script = "echo 'int main(){return 0;}' | gcc -fsanitize=address -x c -o /dev/null -"
 	default:
