@@ -5,6 +5,7 @@ package script
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"flag"
@@ -299,4 +300,37 @@ func cmdReports(ts *testscript.TestScript, neg bool, args []string) {
 		dyno = []string{"-n", "0", "-prints", "works"}
 	}
 	cmdDyno(ts, append(dyno, args...))
+}
+
+// public MODULE@VERSION PACKAGE [ARG...] builds a published program plain, then with the
+// buildpack last, and then first. With the agent it must report to both destinations.
+func cmdPublic(ts *testscript.TestScript, args []string) {
+	app := ts.Getenv("APP")
+	ts.Check(ts.Exec("go", "mod", "download", "-json", args[0]))
+	var module struct{ Dir string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &module))
+	ts.Check(os.RemoveAll(app))
+	ts.Check(os.CopyFS(app, os.DirFS(module.Dir)))
+
+	shared := ts.Getenv("CACHE_DIR")
+	ts.Setenv("CACHE_DIR", filepath.Join(ts.Getenv("WORK"), "cache"))
+	cmdConfig(ts, []string{"GO_INSTALL_PACKAGE_SPEC", args[1]})
+	cmdHerokuGo(ts, false, nil)
+	programs, err := filepath.Glob(filepath.Join(app, "bin", "*"))
+	ts.Check(err)
+	if len(programs) != 1 {
+		ts.Fatalf("%s is not one program: %q", args[1], programs)
+	}
+	program := programs[0]
+	cmdLinked(ts, true, programs)
+	cmdBuildpack(ts, false, nil)
+	cmdLinked(ts, false, programs)
+	cmdDyno(ts, slices.Concat([]string{"-exports", "1", program}, args[2:]))
+
+	ts.Check(os.RemoveAll(filepath.Join(app, ".heroku")))
+	ts.Setenv("CACHE_DIR", shared)
+	cmdBuildpack(ts, false, nil)
+	cmdGo(ts, []string{"build", "-o", program, args[1]})
+	cmdLinked(ts, false, programs)
+	cmdDyno(ts, slices.Concat([]string{"-exports", "1", program}, args[2:]))
 }

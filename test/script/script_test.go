@@ -70,6 +70,9 @@ func TestWays(t *testing.T) {
 			if strings.HasSuffix(t.Name(), "/releases") && os.Getenv("HMETRICS_TEST_TOOLCHAINS") != "1" {
 				t.Skip("HMETRICS_TEST_TOOLCHAINS=1 lets it fetch other Go releases")
 			}
+			if strings.HasSuffix(t.Name(), "/public") && os.Getenv("HMETRICS_TEST_EXTRA") != "1" {
+				t.Skip("HMETRICS_TEST_EXTRA=1 lets it fetch and build published programs")
+			}
 			p := params(t, t.TempDir())
 			if err := unpack(file, filepath.Join(shared, "apps"), p.Dir); err != nil {
 				t.Fatal(err)
@@ -177,6 +180,7 @@ func params(t *testing.T, dir string) testscript.Params {
 			"heroku-go": cmdHerokuGo,
 			"linked":    cmdLinked,
 			"log":       always(cmdLog),
+			"public":    always(cmdPublic),
 			"reports":   cmdReports,
 			"toolchain": always(cmdToolchain),
 		},
