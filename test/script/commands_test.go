@@ -5,11 +5,14 @@ package script
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,19 +101,19 @@ func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// dyno [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a program or a
-// go command like a dyno with the labs flag. Once the metrics endpoint has accepted that many
-// reports (default 1) and exports, and a line of the output matches, it kills the program. A
-// refused report fails the scenario.
+// dyno [-tls] [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a program
+// or a go command like a dyno with the labs flag. Once the metrics endpoint has accepted that
+// many reports (default 1) and exports, and a line of the output matches, it kills the
+// program. A refused report fails the scenario.
 func cmdDyno(ts *testscript.TestScript, args []string) {
 	flags := flag.NewFlagSet("dyno", flag.PanicOnError)
-	n, exports, prints := flags.Int("n", 1, ""), flags.Int("exports", 0, ""), flags.String("prints", "", "")
+	n, exports, prints, https := flags.Int("n", 1, ""), flags.Int("exports", 0, ""), flags.String("prints", "", ""), flags.Bool("tls", false, "")
 	flags.Parse(args)
-	srv, err := endpoint.Start(endpoint.Options{})
-	ts.Check(err)
+	srv, trust := serve(ts, *https)
 	defer srv.Close()
 
 	cmd := dynoCommand(ts, srv, flags.Args(), *exports > 0)
+	cmd.Env = append(cmd.Env, trust...)
 	output, in, err := os.Pipe()
 	ts.Check(err)
 	defer output.Close()
@@ -161,6 +164,22 @@ func cmdDyno(ts *testscript.TestScript, args []string) {
 		fmt.Fprintf(ts.Stdout(), "%d reports, first after %.0f s\n", len(reports), reports[0].Received.Sub(start).Seconds())
 	}
 	fmt.Fprint(ts.Stdout(), &out)
+}
+
+// serve starts an endpoint, and returns the variables by which a program trusts it.
+func serve(ts *testscript.TestScript, https bool) (*endpoint.Server, []string) {
+	var options endpoint.Options
+	var trust []string
+	if https {
+		srv := httptest.NewTLSServer(nil) // for its certificate
+		srv.Close()
+		file := filepath.Join(ts.Getenv("WORK"), "trusted.pem")
+		ts.Check(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o666))
+		options.TLS, trust = srv.TLS, []string{"SSL_CERT_FILE=" + file}
+	}
+	srv, err := endpoint.Start(options)
+	ts.Check(err)
+	return srv, trust
 }
 
 // dynoCommand returns a command that reports to srv, and also exports to it if asked to.
@@ -285,4 +304,37 @@ func cmdReports(ts *testscript.TestScript, neg bool, args []string) {
 		dyno = []string{"-n", "0", "-prints", "works"}
 	}
 	cmdDyno(ts, append(dyno, args...))
+}
+
+// public MODULE@VERSION PACKAGE [ARG...] builds a published program plain, then with the
+// buildpack last, and then first. With the agent it must report to both destinations.
+func cmdPublic(ts *testscript.TestScript, args []string) {
+	app := ts.Getenv("APP")
+	ts.Check(ts.Exec("go", "mod", "download", "-json", args[0]))
+	var module struct{ Dir string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &module))
+	ts.Check(os.RemoveAll(app))
+	ts.Check(os.CopyFS(app, os.DirFS(module.Dir)))
+
+	shared := ts.Getenv("CACHE_DIR")
+	ts.Setenv("CACHE_DIR", filepath.Join(ts.Getenv("WORK"), "cache"))
+	cmdConfig(ts, []string{"GO_INSTALL_PACKAGE_SPEC", args[1]})
+	cmdHerokuGo(ts, false, nil)
+	programs, err := filepath.Glob(filepath.Join(app, "bin", "*"))
+	ts.Check(err)
+	if len(programs) != 1 {
+		ts.Fatalf("%s is not one program: %q", args[1], programs)
+	}
+	program := programs[0]
+	cmdLinked(ts, true, programs)
+	cmdBuildpack(ts, false, nil)
+	cmdLinked(ts, false, programs)
+	cmdDyno(ts, slices.Concat([]string{"-exports", "1", program}, args[2:]))
+
+	ts.Check(os.RemoveAll(filepath.Join(app, ".heroku")))
+	ts.Setenv("CACHE_DIR", shared)
+	cmdBuildpack(ts, false, nil)
+	cmdGo(ts, []string{"build", "-o", program, args[1]})
+	cmdLinked(ts, false, programs)
+	cmdDyno(ts, slices.Concat([]string{"-exports", "1", program}, args[2:]))
 }

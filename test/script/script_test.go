@@ -67,6 +67,9 @@ func TestWays(t *testing.T) {
 			if strings.HasSuffix(t.Name(), "/releases") && os.Getenv("HMETRICS_TEST_TOOLCHAINS") != "1" {
 				t.Skip("HMETRICS_TEST_TOOLCHAINS=1 lets it fetch other Go releases")
 			}
+			if strings.HasSuffix(t.Name(), "/public") && os.Getenv("HMETRICS_TEST_EXTRA") != "1" {
+				t.Skip("HMETRICS_TEST_EXTRA=1 lets it fetch and build published programs")
+			}
 			p := params(t, t.TempDir())
 			if err := unpack(file, filepath.Join(shared, "apps"), p.Dir); err != nil {
 				t.Fatal(err)
@@ -172,6 +175,7 @@ func params(t *testing.T, dir string) testscript.Params {
 			"heroku-go": cmdHerokuGo,
 			"linked":    cmdLinked,
 			"log":       always(cmdLog),
+			"public":    always(cmdPublic),
 			"release":   always(cmdRelease),
 			"reports":   cmdReports,
 			"toolchain": always(cmdToolchain),
@@ -205,10 +209,12 @@ func unmountBelow(dir string) {
 func condition(cond string) (bool, error) {
 	script := ""
 	switch cond {
-	case "toolchains", "slow":
+	case "toolchains", "slow", "extra":
 		return os.Getenv("HMETRICS_TEST_"+strings.ToUpper(cond)) == "1", nil
 	case "mount": // whether this test may mount file systems
 		script = "unshare --mount true"
+	case "binfmt": // whether a process can have an emulator of its own, from Linux 6.7 on
+		script = "unshare --user --map-root-user --mount mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc"
 	case "asan":
 		script = "echo 'int main(){return 0;}' | gcc -fsanitize=address -x c -o /dev/null -"
 	default:
