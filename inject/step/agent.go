@@ -100,8 +100,11 @@ func (s step) agent(flags gocmd.Flags, pgo string, app *importConfig) (agent, er
 		archives, err = own.compileFor(app, flags, pgo, true)
 	}
 	if _, ok := err.(errDiffers); ok && s.userToolexec != "" {
-		// The user's -toolexec may have changed the shared packages.
-		archives, err = s.compileFor(app, flags, pgo, cgo)
+		// The user's -toolexec may have changed the shared packages. If the program lacks one
+		// that the agent needs, only that tool can make it.
+		if archives, err = s.compileAgainst(app, flags); err != nil {
+			archives, err = s.compileFor(app, flags, pgo, cgo)
+		}
 		if err != nil {
 			err = fmt.Errorf("with the other -toolexec of this build, %s: %w", s.userToolexec, err)
 		}
