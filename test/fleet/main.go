@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -78,7 +79,6 @@ type fleet struct {
 	app               string          // its program
 	cumulative, delta *balancer       // before the Collectors
 	picture           string          // of the dashboard, or ""
-	began             time.Time       // when the processes were started
 	seen              map[string]bool // instances in Prometheus
 }
 
@@ -103,7 +103,7 @@ func (f *fleet) run(ctx context.Context) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends all processes
-	config, address := filepath.Join(f.tmp, "prometheus.yml"), try.E1(free())
+	config, address := filepath.Join(f.tmp, "prometheus.yml"), free()
 	try.E(os.WriteFile(config, []byte("rule_files: ["+f.root+"/test/fleet/rules.yaml]\n"), 0o666))
 	f.prometheus = start(ctx, "Server is ready to receive web requests.", nil, filepath.Join(f.cache, "prometheus"), "--web.enable-otlp-receiver",
 		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(f.tmp, "tsdb"), "--query.lookback-delta=1h", "--web.listen-address="+address)
@@ -128,7 +128,7 @@ func (f *fleet) collect(ctx context.Context, b *balancer, set ...string) *proces
 	}
 	try.E(os.WriteFile(file, []byte(config[1]), 0o666))
 	argv := []string{filepath.Join(f.cache, "collector", "collector"), "--config=" + file}
-	address := try.E1(free())
+	address := free()
 	set = append(set, "receivers.otlp.protocols.http.endpoint="+address, "exporters.otlp_http.endpoint="+f.url+"/api/v1/otlp",
 		"service.telemetry.metrics.level=none") // or it would listen at a port that may be in use
 	for _, s := range set {
@@ -136,6 +136,13 @@ func (f *fleet) collect(ctx context.Context, b *balancer, set ...string) *proces
 	}
 	b.collector.Store(address)
 	return start(ctx, "Everything is ready.", nil, argv...)
+}
+
+// free returns an address that nobody listens on.
+func free() string {
+	l := try.E1(net.Listen("tcp", "127.0.0.1:0"))
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // ask evaluates PromQL. It fails if Prometheus answers with a warning or a remark.

@@ -32,8 +32,8 @@ func (f *fleet) panels() []panel {
 	return dashboard.Panels
 }
 
-// draw writes a picture of what the dashboard shows of the time since the start.
-func (f *fleet) draw(name string) {
+// draw writes a picture of what the dashboard shows of the time since began.
+func (f *fleet) draw(name string, began time.Time) {
 	const columns = 2
 	plot.DefaultFont.Variant = "Sans"
 	panels, end := f.panels(), time.Now()
@@ -48,7 +48,7 @@ func (f *fleet) draw(name string) {
 		chart.Y.Tick.Marker = unit(p.FieldConfig.Defaults.Unit)
 		chart.Add(plotter.NewGrid())
 		for _, t := range p.Targets {
-			for n, series := range f.askRange(t.Expr, f.began, end) {
+			for n, series := range f.askRange(t.Expr, began, end) {
 				points := make(plotter.XYs, len(series.Values))
 				for j, v := range series.Values {
 					points[j] = plotter.XY{X: float64(v.Timestamp) / 1000, Y: float64(v.Value)}

@@ -49,6 +49,7 @@ const taken = "timestamp(go_memory_gc_cycles_total)"
 type dyno struct {
 	*process
 	name, url string
+	through   *balancer // of its exports
 	instance  string    // of the process, in Prometheus; "" until it is there
 	killed    time.Time // zero: it was not killed at work
 
@@ -75,7 +76,7 @@ func (f *fleet) prove(ctx context.Context) {
 	killed := f.collect(ctx, f.cumulative)
 	tenth := (f.processes + 9) / 10
 	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
-	f.began = time.Now()
+	began := time.Now()
 	dynos, stop := f.start(ctx)
 	dead, live := dynos[:tenth], dynos[tenth:]
 	f.arrived(ctx, dynos)
@@ -89,8 +90,9 @@ func (f *fleet) prove(ctx context.Context) {
 	log.Printf("starting it at another address, with so little memory that it refuses all, and throttling the other, for two intervals")
 	starved := f.collect(ctx, f.cumulative, "processors.memory_limiter.limit_mib=1")
 	f.delta.fault.Store(http.StatusTooManyRequests)
-	for i, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
-		f.sendsTo(live, i == 1)[0].until(ctx, fmt.Sprint("the endpoint answered ", status))
+	statuses := map[*balancer]int{f.cumulative: http.StatusServiceUnavailable, f.delta: http.StatusTooManyRequests}
+	for _, d := range live[:2] { // one of each
+		d.until(ctx, fmt.Sprint("the endpoint answered ", statuses[d.through]))
 	}
 	pause(ctx, 2*f.interval)
 	log.Printf("starting it with the documented configuration, and passing all on to the other")
@@ -114,15 +116,15 @@ func (f *fleet) prove(ctx context.Context) {
 	for _, d := range live {
 		d.end(syscall.SIGTERM)
 	}
-	began := time.Now()
+	restart := time.Now()
 	restarted, stop := f.start(ctx)
-	log.Printf("it took %v", time.Since(began).Round(time.Second))
+	log.Printf("it took %v", time.Since(restart).Round(time.Second))
 	f.arrived(ctx, restarted)
 	stop()
 	f.rest(ctx, restarted)
 	f.compare(append(dynos, restarted...))
 	if f.picture != "" {
-		f.draw(f.picture)
+		f.draw(f.picture, began)
 	}
 	f.conforms(restarted, f.prometheus, adding, killed, collector)
 }
@@ -140,16 +142,6 @@ func (f *fleet) start(ctx context.Context) (dynos []*dyno, stop func()) {
 		cancel()
 		workers.Wait()
 	}
-}
-
-// sendsTo returns those that send deltas, or those that send totals.
-func (f *fleet) sendsTo(dynos []*dyno, delta bool) (some []*dyno) {
-	for _, d := range dynos {
-		if slices.Contains(d.Env, temporality) == delta {
-			some = append(some, d)
-		}
-	}
-	return some
 }
 
 // memory returns the memory that the processes have, together.
@@ -178,20 +170,17 @@ func (f *fleet) buildApp(ctx context.Context) string {
 	return filepath.Join(b.App, "bin", "totals")
 }
 
-const temporality = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta"
-
 func (f *fleet) startDyno(ctx context.Context, n int) *dyno {
-	d := &dyno{name: fmt.Sprintf("web.%d", n+1)}
+	d := &dyno{name: fmt.Sprintf("web.%d", n+1), through: f.cumulative}
 	env := []string{
 		"PORT=0", "DYNO=" + d.name, "GOMEMLIMIT=400MiB", "HMETRICS_VERBOSE=1", "OTEL_SERVICE_NAME=fleet",
 		fmt.Sprintf("OTEL_METRIC_EXPORT_INTERVAL=%d", f.interval.Milliseconds()),
 	}
-	if n%2 == 0 {
-		env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+f.cumulative.URL)
-	} else {
-		env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+f.delta.URL, temporality)
+	if n%2 == 1 {
+		d.through = f.delta
+		env = append(env, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta")
 	}
-	d.process = start(ctx, "totals listens on", env, f.app)
+	d.process = start(ctx, "totals listens on", append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+d.through.URL), f.app)
 	d.url = "http://" + regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(d.log)
 	return d
 }

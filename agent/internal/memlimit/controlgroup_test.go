@@ -15,7 +15,7 @@ import (
 func TestARealControlGroup(t *testing.T) {
 	group, err := os.MkdirTemp("/sys/fs/cgroup/memory", "hmetrics-")
 	if err != nil {
-		t.Skipf("there is no control group to be had: %v", err)
+		t.Skipf("cannot create a control group: %v", err)
 	}
 	defer os.Remove(group)
 	if err := os.WriteFile(filepath.Join(group, "memory.limit_in_bytes"), []byte("134217728"), 0); err != nil {
