@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -68,8 +67,8 @@ func (s step) compileAgainst(app *importConfig, flags gocmd.Flags) (map[string]s
 				args = append(args, flag)
 			}
 		}
-		if out, err := exec.Command(s.compiler(), append(args, files...)...).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("compiling %s: %s", path, gocmd.Problem(string(out)+"\n"+err.Error()))
+		if err := s.runCompiler(path, append(args, files...)); err != nil {
+			return nil, err
 		}
 	}
 	return config.archives, nil

@@ -52,6 +52,14 @@ func (s step) flags() (gocmd.Flags, error) {
 
 func (s step) compiler() string { return filepath.Join(filepath.Dir(s.tool), "compile") }
 
+// runCompiler compiles a package without a go command. The user's own -toolexec does not run.
+func (s step) runCompiler(what string, args []string) error {
+	if out, err := exec.Command(s.compiler(), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("compiling %s: %s", what, gocmd.Problem(string(out)+"\n"+err.Error()))
+	}
+	return nil
+}
+
 // goroot returns the Go installation of the step's tools.
 func (s step) goroot() string {
 	return filepath.Clean(filepath.Join(filepath.Dir(s.tool), "..", "..", ".."))

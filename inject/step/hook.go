@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -92,8 +91,8 @@ func (s step) compileHook(source string, shared bool, start string, fingerprint 
 	if shared {
 		args = append(args, "-shared")
 	}
-	if out, err := exec.Command(s.compiler(), append(args, file)...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("compiling the hook: %s", gocmd.Problem(string(out)+"\n"+err.Error()))
+	if err := s.runCompiler("the hook", append(args, file)); err != nil {
+		return "", err
 	}
 	data, err := os.ReadFile(archive + ".new")
 	if err != nil {
