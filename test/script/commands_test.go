@@ -6,13 +6,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,11 +169,11 @@ func serve(ts *testscript.TestScript, https bool) (*endpoint.Server, []string) {
 	var options endpoint.Options
 	var trust []string
 	if https {
-		srv := httptest.NewTLSServer(nil) // for its certificate
-		srv.Close()
-		file := filepath.Join(ts.Getenv("WORK"), "trusted.pem")
-		ts.Check(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o666))
-		options.TLS, trust = srv.TLS, []string{"SSL_CERT_FILE=" + file}
+		trusted := filepath.Join(ts.Getenv("WORK"), "trusted.pem")
+		var err error
+		options.TLS, err = endpoint.SelfSigned(trusted)
+		ts.Check(err)
+		trust = []string{"SSL_CERT_FILE=" + trusted}
 	}
 	srv, err := endpoint.Start(options)
 	ts.Check(err)

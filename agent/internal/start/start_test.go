@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -228,10 +227,9 @@ func TestIsAGuest(t *testing.T) {
 }
 
 func isAGuest(t *testing.T, exe, secure string) {
-	https := httptest.NewTLSServer(nil)
-	https.Close()
 	certificate := filepath.Join(t.TempDir(), "certificate.pem")
-	if err := os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw}), 0o666); err != nil {
+	https, err := endpoint.SelfSigned(certificate)
+	if err != nil {
 		t.Fatal(err)
 	}
 	over := make(chan bool, 2)
@@ -248,7 +246,7 @@ func isAGuest(t *testing.T, exe, secure string) {
 			return endpoint.Fault{}
 		}
 		if destination == secure {
-			o.TLS = https.TLS
+			o.TLS = https
 		}
 		s, err := endpoint.Start(o)
 		if err != nil {
@@ -352,13 +350,12 @@ func denyGetrandom(exe string, errno uint64) error {
 // A program has one interval to set what is read once per process.
 func TestReadsNoProcessStateInTheFirstInterval(t *testing.T) {
 	t.Parallel()
-	https := httptest.NewTLSServer(nil)
-	https.Close()
 	certificate := filepath.Join(t.TempDir(), "certificate.pem")
-	if err := os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw}), 0o666); err != nil {
+	https, err := endpoint.SelfSigned(certificate)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := endpoint.Start(endpoint.Options{TLS: https.TLS})
+	s, err := endpoint.Start(endpoint.Options{TLS: https})
 	if err != nil {
 		t.Fatal(err)
 	}
