@@ -18,6 +18,7 @@ import (
 	"github.com/dsnet/try"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/proxy"
 )
 
 // A workspace is where apps are built.
@@ -158,7 +159,7 @@ func (w *workspace) binary(ctx context.Context, s shape, side string) string {
 
 // inject installs command inject from a module of its own version, and returns it.
 func (w *workspace) inject(ctx context.Context) string {
-	try.E(machine.Release(filepath.Join(w.tmp, "proxy"), w.buildpack, "v0.9.0"))
+	try.E(proxy.Release(filepath.Join(w.tmp, "proxy"), w.buildpack, "v0.9.0"))
 	env := append([]string{"GOBIN=" + w.tmp, "GOCACHE=" + filepath.Join(w.cache, "warm")}, w.environ...)
 	env = append(env, "GOPROXY=file://"+filepath.Join(w.tmp, "proxy"), "GOSUMDB=off", "GOMODCACHE="+filepath.Join(w.tmp, "modules"))
 	w.run(ctx, w.tmp, env, w.gocmd, "install", "github.com/hmetrics/heroku-buildpack-go-metrics/inject@latest")

@@ -3,14 +3,11 @@
 package machine
 
 import (
-	"archive/zip"
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,45 +46,6 @@ func CopyBuildpack(dir, root string) error {
 		if err := errors.Join(err, os.WriteFile(filepath.Join(dir, name), content, 0o666)); err != nil {
 			return fmt.Errorf("copying the buildpack: %w", err)
 		}
-	}
-	return nil
-}
-
-// Release makes the buildpack in root a version of its module, which
-// GOPROXY=file://proxy serves.
-func Release(proxy, root, version string) error {
-	const module = "github.com/hmetrics/heroku-buildpack-go-metrics"
-	sources := os.DirFS(root)
-	var archive bytes.Buffer
-	w := zip.NewWriter(&archive)
-	err := fs.WalkDir(sources, ".", func(name string, file fs.DirEntry, err error) error {
-		if err != nil || file.IsDir() {
-			return err
-		}
-		content, err := fs.ReadFile(sources, name)
-		if err != nil {
-			return err
-		}
-		to, err := w.Create(module + "@" + version + "/" + name)
-		if err != nil {
-			return err
-		}
-		_, err = to.Write(content)
-		return err
-	})
-	mod, readErr := fs.ReadFile(sources, "go.mod")
-	served := filepath.Join(proxy, module, "@v")
-	err = errors.Join(err, readErr, w.Close(), os.MkdirAll(served, 0o777))
-	for name, content := range map[string][]byte{
-		"list":            []byte(version),
-		version + ".info": fmt.Appendf(nil, `{"Version": %q}`, version),
-		version + ".mod":  mod,
-		version + ".zip":  archive.Bytes(),
-	} {
-		err = errors.Join(err, os.WriteFile(filepath.Join(served, name), content, 0o666))
-	}
-	if err != nil {
-		return fmt.Errorf("making the buildpack a module: %w", err)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/herokugo"
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
+	"github.com/hmetrics/heroku-buildpack-go-metrics/test/proxy"
 )
 
 // app NAME replaces the app in $APP with one of $APPS.
@@ -260,7 +261,7 @@ func cmdAgain(ts *testscript.TestScript, args []string) {
 
 // release VERSION has GOPROXY=file://$WORK/proxy serve the buildpack as a module.
 func cmdRelease(ts *testscript.TestScript, args []string) {
-	ts.Check(machine.Release(filepath.Join(ts.Getenv("WORK"), "proxy"), ts.Getenv("BUILDPACK"), args[0]))
+	ts.Check(proxy.Release(filepath.Join(ts.Getenv("WORK"), "proxy"), ts.Getenv("BUILDPACK"), args[0]))
 }
 
 // The line in a build's output that says that a program has the agent.
