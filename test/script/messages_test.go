@@ -39,7 +39,7 @@ var messages = map[string]string{
 	"reading the build ID of ":                           "",
 	"its object file has an unknown form":                "",
 	"compiling the agent: ":                              "",
-	"compiling the hook: ":                               "",
+	"compiling %s: %s":                                   "",
 	"reading the hook: ":                                 "",
 	"staging the agent: ":                                "",
 	"the injector panicked: ":                            "",
