@@ -36,8 +36,8 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"try": main})
 func TestTry(t *testing.T) {
 	wd := try.E1(os.Getwd())
 	// By names in this module, which are not cleaned: so go test runs it again when one of these files has changed.
-	try.E(machine.CopyBuildpack(t.TempDir(), wd+"/../.."))
-	try.E(os.CopyFS(t.TempDir(), os.DirFS("../herokugo/buildpack")))
+	try.E(machine.CopyBuildpack(t.TempDir(), wd+"/../../.."))
+	try.E(os.CopyFS(t.TempDir(), os.DirFS("../../herokugo/buildpack")))
 	dir, cache, tmp := t.TempDir(), t.TempDir(), t.TempDir()
 	archive := try.E1(txtar.ParseFile("testdata/apps.txtar"))
 	try.E(txtar.Write(archive, dir))
