@@ -14,7 +14,7 @@ import (
 // While the collector is idle, a sample equals runtime.MemStats: counts and pauses exactly,
 // sizes within 1 %.
 func TestSampleEqualsMemStats(t *testing.T) {
-	var s sampler
+	var h heroku
 	live := make([][]byte, 10000) // so that one per cent is something
 	for i := range live {
 		live[i] = make([]byte, 1000)
@@ -26,7 +26,7 @@ func TestSampleEqualsMemStats(t *testing.T) {
 
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	got, err := s.sample()
+	got, err := h.sample()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestSampleEqualsMemStats(t *testing.T) {
 	if got.pauseNS == 0 || got.pauseNS != m.PauseTotalNs {
 		t.Errorf("pause %d ns, MemStats %d", got.pauseNS, m.PauseTotalNs)
 	}
-	if n := uint64(runtime.NumGoroutine()); got.goroutines != n {
+	if n := runtime.NumGoroutine(); got.goroutines != n {
 		t.Errorf("%d goroutines, runtime %d", got.goroutines, n)
 	}
 	for _, f := range []struct {
@@ -57,11 +57,11 @@ func TestSampleEqualsMemStats(t *testing.T) {
 }
 
 func TestSamplingDoesNotAllocate(t *testing.T) {
-	var s sampler
+	var h heroku
 	for i := 0; i < 300; i++ { // past the 256 pauses that the runtime keeps
 		runtime.GC()
 	}
-	if n := testing.AllocsPerRun(1000, func() { s.sample() }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { h.sample() }); n != 0 {
 		t.Errorf("%v allocations a sample", n)
 	}
 }
@@ -70,15 +70,15 @@ func TestSamplingDoesNotAllocate(t *testing.T) {
 func TestAMetricThatGoDropped(t *testing.T) {
 	defer func(name string) { gauges[1].source = name }(gauges[1].source)
 	gauges[1].source = "/no/such:metric"
-	var s sampler
-	if _, err := s.sample(); err == nil || !strings.Contains(err.Error(), "/no/such:metric") {
+	var h heroku
+	if _, err := h.sample(); err == nil || !strings.Contains(err.Error(), "/no/such:metric") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestDocument(t *testing.T) {
-	s := sample{totals{7, 1000}, [4]uint64{1, 2, 3, 4}, 5}
-	got := string(appendDocument(nil, s, totals{5, 400}))
+	s := sample{7, 1000, [4]uint64{1, 2, 3, 4}, 5}
+	got := string(encode(s, sample{collections: 5, pauseNS: 400}))
 	want := `{"counters":{"go.gc.collections":2,"go.gc.pause.ns":600},"gauges":{"go.memory.heap.bytes":1,"go.memory.stack.bytes":2,"go.memory.heap.objects":3,"go.gc.goal":4,"go.routines":5}}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -87,7 +87,7 @@ func TestDocument(t *testing.T) {
 
 // The runtime counts collections in 32 bits.
 func TestCollectionsWrapAround(t *testing.T) {
-	doc := string(appendDocument(nil, sample{totals: totals{collections: 1}}, totals{collections: math.MaxUint32}))
+	doc := string(encode(sample{collections: 1}, sample{collections: math.MaxUint32}))
 	if !strings.Contains(doc, `"go.gc.collections":2,`) {
 		t.Error(doc)
 	}
@@ -95,10 +95,10 @@ func TestCollectionsWrapAround(t *testing.T) {
 
 // The endpoint accepts the document of any sample, and reads the same numbers.
 func FuzzDocument(f *testing.F) {
-	f.Add(uint32(1), uint64(2), uint64(3), uint64(4), uint64(5), uint64(6), uint64(7))
-	f.Add(uint32(math.MaxUint32), uint64(math.MaxUint64), uint64(math.MaxUint64), uint64(0), uint64(1)<<53, uint64(1)<<63, uint64(1))
-	f.Fuzz(func(t *testing.T, collections uint32, pause, heap, stack, objects, goal, goroutines uint64) {
-		doc := appendDocument(nil, sample{totals{collections, pause}, [4]uint64{heap, stack, objects, goal}, goroutines}, totals{})
+	f.Add(uint32(1), uint64(2), uint64(3), uint64(4), uint64(5), uint64(6), 7)
+	f.Add(uint32(math.MaxUint32), uint64(math.MaxUint64), uint64(math.MaxUint64), uint64(0), uint64(1)<<53, uint64(1)<<63, 1)
+	f.Fuzz(func(t *testing.T, collections uint32, pause, heap, stack, objects, goal uint64, goroutines int) {
+		doc := encode(sample{collections, pause, [4]uint64{heap, stack, objects, goal}, goroutines}, sample{})
 		got, err := endpoint.Parse(doc)
 		if err != nil {
 			t.Fatalf("%s: %v", doc, err)
@@ -112,18 +112,18 @@ func FuzzDocument(f *testing.F) {
 }
 
 func BenchmarkSample(b *testing.B) {
-	var s sampler
+	var h heroku
 	b.ReportAllocs()
 	for i := 0; i < b.N; i++ {
-		s.sample()
+		h.sample()
 	}
 }
 
 func BenchmarkSampleAndEncode(b *testing.B) {
-	var s sampler
+	var h heroku
 	b.ReportAllocs()
 	for i := 0; i < b.N; i++ {
-		sample, _ := s.sample()
-		appendDocument(make([]byte, 0, 320), sample, totals{})
+		now, _ := h.sample()
+		encode(now, sample{})
 	}
 }

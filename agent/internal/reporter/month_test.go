@@ -32,7 +32,7 @@ func TestAMonth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		draw := rand.New(rand.NewPCG(seed, 0))
 		start := time.Now()
-		var accepted totals
+		var accepted sample
 		var attempts, reports, failures int
 		server := endpoint.New(endpoint.Options{Keep: 1})
 		server.OnReport(func(r endpoint.Report) {
@@ -116,16 +116,16 @@ func TestAMonth(t *testing.T) {
 			}
 		}
 
-		var s sampler
+		var s heroku
 		now, err := s.sample()
 		if err != nil {
 			t.Fatal(err)
 		}
-		pending := totals{now.collections - h.acked.collections, now.pauseNS - h.acked.pauseNS}
+		pending := sample{collections: now.collections - h.acked.collections, pauseNS: now.pauseNS - h.acked.pauseNS}
 		t.Logf("%v: %d attempts, %d reports accepted, %d failed; %d collections: %d accepted, %d pending; heap %d B after a day, %d B at the end; %d goroutines, then %d",
 			time.Since(start), attempts, reports, failures, now.collections, accepted.collections, pending.collections, after1.heap, afterAll.heap, after1.goroutines, afterAll.goroutines)
 		if accepted.collections+pending.collections != now.collections || accepted.pauseNS+pending.pauseNS != now.pauseNS {
-			t.Errorf("accepted %+v and pending %+v do not add up to %+v", accepted, pending, now.totals)
+			t.Errorf("accepted %+v and pending %+v do not add up to %+v", accepted, pending, now)
 		}
 		if rejected := server.Rejected(); len(rejected) > 0 {
 			t.Errorf("rejected %+v", rejected)
