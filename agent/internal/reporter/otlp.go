@@ -26,20 +26,8 @@ type otlpFormat struct {
 	log          func(lines ...string)
 	warned       bool // whether the last acknowledgement had a warning
 
-	metrics     []metric
+	instruments []instrument
 	acked, sent uint64 // when the acknowledged and the sent values were read, in ns since 1970
-}
-
-type metric struct {
-	instrument
-	series []series
-}
-
-// A series is a point with its values.
-type series struct {
-	point
-	read        []metrics.Sample
-	acked, sent value
 }
 
 // A value is an integer, a number of seconds, or a histogram with the sum of its values in
@@ -51,19 +39,7 @@ type value struct {
 }
 
 func newOTLPFormat(instruments []instrument) *otlpFormat {
-	f := &otlpFormat{acked: uint64(started.UnixNano())}
-	for _, in := range instruments {
-		m := metric{instrument: in}
-		for _, p := range in.points {
-			s := series{point: p}
-			for _, name := range p.sources {
-				s.read = append(s.read, metrics.Sample{Name: name})
-			}
-			m.series = append(m.series, s)
-		}
-		f.metrics = append(f.metrics, m)
-	}
-	return f
+	return &otlpFormat{instruments: instruments, acked: uint64(started.UnixNano())}
 }
 
 func (f *otlpFormat) header() http.Header { return f.requests }
@@ -77,9 +53,9 @@ func (f *otlpFormat) retry(status int) bool {
 // help. The answer has the reason, but text from the network is not shown.
 func (f *otlpFormat) delivered(answer []byte) error {
 	f.acked = f.sent
-	for _, m := range f.metrics {
-		for i := range m.series {
-			m.series[i].acked = m.series[i].sent
+	for _, in := range f.instruments {
+		for i := range in.series {
+			in.series[i].acked = in.series[i].sent
 		}
 	}
 	_, partial := find(answer, 1) // of ExportMetricsServiceResponse
@@ -108,8 +84,8 @@ func (f *otlpFormat) document() ([]byte, error) {
 		e.message(1, func() { e = append(e, f.resource...) })
 		e.message(2, func() { // ScopeMetrics
 			e.message(1, func() { e.text(1, module); e.text(2, version) }) // InstrumentationScope
-			for i := range f.metrics {
-				f.metric(&e, &f.metrics[i])
+			for _, in := range f.instruments {
+				f.metric(&e, in)
 			}
 		})
 	})
@@ -127,33 +103,33 @@ const (
 )
 
 // metric appends a Metric, if each of its points has a value.
-func (f *otlpFormat) metric(e *encoder, m *metric) {
-	for i := range m.series {
-		if !m.series[i].take(m.kind) {
+func (f *otlpFormat) metric(e *encoder, in instrument) {
+	for i := range in.series {
+		if !in.series[i].take(in.kind) {
 			return
 		}
 	}
 	data, temporality, start := sumData, cumulative, uint64(started.UnixNano())
-	if m.kind == histogram {
+	if in.kind == histogram {
 		data = histogramData
 	}
-	if f.delta[m.kind] {
+	if f.delta[in.kind] {
 		temporality, start = delta, f.acked
 	}
 	e.message(2, func() {
-		e.text(1, m.name)
-		e.text(2, m.description)
-		e.text(3, m.unit)
+		e.text(1, in.name)
+		e.text(2, in.description)
+		e.text(3, in.unit)
 		e.message(data, func() {
-			for i := range m.series {
+			for i := range in.series {
 				e.message(1, func() {
 					e.fixed64(2, start)
 					e.fixed64(3, f.sent)
-					m.series[i].encode(e, temporality == delta)
+					in.series[i].encode(e, temporality == delta)
 				})
 			}
 			e.varint(2, uint64(temporality))
-			if m.kind == counter {
+			if in.kind == counter {
 				e.varint(3, 1) // is_monotonic
 			}
 		})

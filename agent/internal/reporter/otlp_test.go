@@ -22,7 +22,7 @@ import (
 )
 
 func testedFormat() *otlpFormat {
-	f := newOTLPFormat(instruments)
+	f := newOTLPFormat(instruments())
 	f.requests, f.resource = http.Header{"Content-Type": {"application/x-protobuf"}}, resource("tested", nil)
 	return f
 }
@@ -351,7 +351,7 @@ func TestWhatIsSentByOTLP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, in := range instruments {
+	for _, in := range instruments() {
 		if row := regexp.MustCompile("(?m)^\\| .*`" + in.name + "`.* \\| 1\\." + strconv.Itoa(in.since) + " \\|$"); !row.Match(readme) {
 			t.Errorf("agent/README.md has no row of %s from Go 1.%d on", in.name, in.since)
 		}
@@ -400,10 +400,10 @@ func TestUnsetLimitsAreLeftOut(t *testing.T) {
 func TestAMissingMetricIsLeftOut(t *testing.T) {
 	gone := "/no/such:metric"
 	f := newOTLPFormat([]instrument{
-		{"go.goroutine.count", "{goroutine}", "what", upDownCounter, 18, []point{{sources: []string{gone}}}},
-		{"go.schedule.duration", "s", "what", histogram, 18, []point{{sources: []string{gone}}}},
-		{"go.memory.gc.goal", "By", "what", upDownCounter, 18, []point{{sources: []string{"/gc/heap/goal:bytes", gone}}}},
-		{"go.memory.gc.cycles", "{gc_cycle}", "what", counter, 18, []point{{sources: []string{"/gc/cycles/total:gc-cycles"}}}},
+		{"go.goroutine.count", "{goroutine}", "what", upDownCounter, 18, only(gone)},
+		{"go.schedule.duration", "s", "what", histogram, 18, only(gone)},
+		{"go.memory.gc.goal", "By", "what", upDownCounter, 18, []series{read("", "", "/gc/heap/goal:bytes", gone)}},
+		{"go.memory.gc.cycles", "{gc_cycle}", "what", counter, 18, only("/gc/cycles/total:gc-cycles")},
 	})
 	f.resource = testedFormat().resource
 	if e := export(t, f); len(e.Values) != 1 || len(e.Histograms) != 0 {
@@ -413,7 +413,7 @@ func TestAMissingMetricIsLeftOut(t *testing.T) {
 
 // A counter never goes down, although an estimate of the runtime's can.
 func TestACounterThatGoesDown(t *testing.T) {
-	f := newOTLPFormat([]instrument{{"go.memory.allocated", "By", "what", counter, 18, []point{{sources: []string{"/memory/classes/heap/objects:bytes"}}}}})
+	f := newOTLPFormat([]instrument{{"go.memory.allocated", "By", "what", counter, 18, only("/memory/classes/heap/objects:bytes")}})
 	f.resource = testedFormat().resource
 	live := make([]byte, 64<<20)
 	before := export(t, f).Values["go.memory.allocated"]
@@ -452,11 +452,11 @@ func TestDeltas(t *testing.T) {
 		}
 	}
 	totals := 0
-	for _, m := range f.metrics {
+	for _, m := range f.instruments {
 		for _, s := range m.series {
 			name := m.name
 			if s.attribute != "" {
-				name += "{" + s.point.value + "}"
+				name += "{" + s.value + "}"
 			}
 			total := float64(s.acked.count) + s.acked.seconds
 			if m.kind == histogram {

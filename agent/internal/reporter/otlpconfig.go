@@ -79,7 +79,7 @@ func (o *Options) choice(v variable, accepted ...string) string {
 // Other is the import path of a package in the program that exports the runtime's metrics by
 // OTLP if it is started, or empty.
 func OTLP(o Options, other string) (*Reporter, Options) {
-	f := newOTLPFormat(instruments)
+	f := newOTLPFormat(instruments())
 	o.Config.Prefix = "OTLP: "
 	o.Config.Interval = o.milliseconds(otel("METRIC_EXPORT_INTERVAL"), time.Minute)
 	o.Config.Timeout = o.milliseconds(exporter("TIMEOUT"), 10*time.Second)
