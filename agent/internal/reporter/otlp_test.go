@@ -146,7 +146,7 @@ func TestEveryStandardVariable(t *testing.T) {
 	settings := func(set ...string) (string, []string) {
 		f, o := withOTLP(t, append([]string{"_ENDPOINT=http://c"}, set...)...)
 		gzip := f.gzip
-		f.gzip = false
+		f.gzip, f.certificates.tls = false, nil // to be read here
 		resource := export(t, f).Resource
 		return fmt.Sprint(o.Off, o.Endpoint(), o.Config, f.requests, gzip, f.delta, f.certificates.authority.value, f.certificates.client.value, f.certificates.key.value, resource["service.name"], resource["k"]), o.Problems
 	}
@@ -524,7 +524,7 @@ func TestCompressedDocuments(t *testing.T) {
 	f.gzip = true
 	for i := 0; i < 3; i++ {
 		if i == 2 { // more than one block
-			f.resource = resource("tested", map[string]string{"long": strings.Repeat("x", 3<<16)})
+			f.resource = resource("tested", [][2]string{{"long", strings.Repeat("x", 3<<16)}})
 		}
 		document, err := f.document()
 		if err != nil {

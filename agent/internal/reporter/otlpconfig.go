@@ -86,7 +86,7 @@ func OTLP(o Options, other string) (*Reporter, Options) {
 	preference := o.choice(otel("EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"), "cumulative", "delta", "lowmemory")
 	f.delta = [kinds]bool{counter: preference == "delta", histogram: preference != "cumulative"}
 	f.gzip = o.choice(exporter("COMPRESSION"), "none", "gzip") == "gzip"
-	o.headers(f)
+	f.requests = o.headers(f.gzip)
 	attributes, odd := pairs(otel("RESOURCE_ATTRIBUTES"))
 	if odd {
 		o.bad(otel("RESOURCE_ATTRIBUTES"), "key=value,key=value, with values that are percent-encoded: using none of it")
@@ -107,11 +107,9 @@ func OTLP(o Options, other string) (*Reporter, Options) {
 
 	endpoint, err := otlpEndpoint()
 	o.Endpoint = func() string { return endpoint.String() }
-	f.certificates, f.log = certificates{exporter("CERTIFICATE"), exporter("CLIENT_CERTIFICATE"), exporter("CLIENT_KEY"), nil}, o.Config.Log
-	o.transport = func(t *transport) http.RoundTripper {
-		f.certificates.tls = t.tls
-		return otlpTransport{t}
-	}
+	t := newTransport()
+	f.certificates, f.log = certificates{exporter("CERTIFICATE"), exporter("CLIENT_CERTIFICATE"), exporter("CLIENT_KEY"), t.tls}, o.Config.Log
+	o.dependencies = &dependencies{otlpTransport{t}, random}
 	chosen := strings.ReplaceAll(strings.ToLower(otel("METRICS_EXPORTER").value), " ", "") // it may be a list
 	switch protocol := exporter("PROTOCOL").value; {
 	case other == module+"/agent/onload":
@@ -146,24 +144,25 @@ func otlpEndpoint() (*url.URL, error) {
 	return parseEndpoint(strings.TrimRight(base, "/") + "/v1/metrics")
 }
 
-// headers sets the headers of each request.
-func (o *Options) headers(f *otlpFormat) {
-	f.requests = http.Header{"Content-Type": {"application/x-protobuf"}}
-	if f.gzip {
-		f.requests.Set("Content-Encoding", "gzip")
+// headers returns the headers of each request.
+func (o *Options) headers(gzip bool) http.Header {
+	all := http.Header{"Content-Type": {"application/x-protobuf"}}
+	if gzip {
+		all.Set("Content-Encoding", "gzip")
 	}
 	v := exporter("HEADERS")
-	headers, odd := pairs(v)
-	for name, value := range headers {
-		if allowed(name, value) {
-			f.requests.Set(name, value)
-		} else {
+	chosen, odd := pairs(v)
+	for _, h := range chosen {
+		if !allowed(h[0], h[1]) {
 			odd = true
+			continue
 		}
+		all.Set(h[0], h[1])
 	}
 	if odd {
 		o.bad(v, "key=value,key=value, with names and percent-encoded values that HTTP allows: leaving out the others")
 	}
+	return all
 }
 
 // allowed reports whether the user may set the header: RFC 9110 must allow it, and it must
@@ -177,13 +176,12 @@ func allowed(name, value string) bool {
 
 // pairs reads a list of the form key=value,key=value with percent-encoded values. odd says
 // that some part has another form.
-func pairs(v variable) (pairs map[string]string, odd bool) {
-	pairs = map[string]string{}
+func pairs(v variable) (pairs [][2]string, odd bool) {
 	for _, item := range strings.Split(v.value, ",") {
 		key, value, found := strings.Cut(item, "=")
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if key = strings.TrimSpace(key); found && key != "" && err == nil {
-			pairs[key] = value
+			pairs = append(pairs, [2]string{key, value})
 		} else if strings.TrimSpace(item) != "" {
 			odd = true
 		}
@@ -193,7 +191,7 @@ func pairs(v variable) (pairs map[string]string, odd bool) {
 
 // resource returns the encoded fields of the Resource, which identifies the process. The
 // user's attributes take precedence over the detected ones.
-func resource(service string, chosen map[string]string) []byte {
+func resource(service string, chosen [][2]string) []byte {
 	var heroku struct{ App_Name, App_ID, Release_Version, Release_Created_At, Slug_Commit string }
 	_ = envconfig.Process("HEROKU", &heroku)
 	// Dynos reuse names, and a dyno may have many processes.
@@ -202,30 +200,27 @@ func resource(service string, chosen map[string]string) []byte {
 		instance, provider = dyno+"."+instance, "heroku"
 	}
 	exe, _ := os.Executable() // os.Args is the app's to change
-	all := [][2]string{{"service.name", service}}
-	for key, value := range chosen {
-		all = append(all, [2]string{key, value})
-	}
-	all = append(all, [][2]string{
-		{"service.name", heroku.App_Name},
-		{"service.name", "unknown_service:" + filepath.Base(exe)},
-		{"service.version", heroku.Release_Version},
-		{"service.instance.id", instance},
-		{"cloud.provider", provider},
-		{"heroku.app.id", heroku.App_ID},
-		{"heroku.release.commit", heroku.Slug_Commit},
-		{"heroku.release.creation_timestamp", heroku.Release_Created_At},
-		{"telemetry.sdk.language", "go"},
-		{"telemetry.distro.name", "heroku-buildpack-go-metrics"},
+	all := append([][2]string{
 		{"telemetry.distro.version", version},
-	}...)
+		{"telemetry.distro.name", "heroku-buildpack-go-metrics"},
+		{"telemetry.sdk.language", "go"},
+		{"heroku.release.creation_timestamp", heroku.Release_Created_At},
+		{"heroku.release.commit", heroku.Slug_Commit},
+		{"heroku.app.id", heroku.App_ID},
+		{"cloud.provider", provider},
+		{"service.instance.id", instance},
+		{"service.version", heroku.Release_Version},
+		{"service.name", "unknown_service:" + filepath.Base(exe)},
+		{"service.name", heroku.App_Name},
+	}, chosen...)
+	all = append(all, [2]string{"service.name", service})
 	e, had := encoder{}, map[string]bool{}
-	for _, a := range all { // the first of a name wins
+	for i := len(all) - 1; i >= 0; i-- { // the last of a name wins
 		// A protobuf string is UTF-8. Otherwise a strict receiver refuses the whole
 		// document.
-		if key := strings.ToValidUTF8(a[0], "\uFFFD"); !had[key] && a[1] != "" {
+		if key := strings.ToValidUTF8(all[i][0], "\uFFFD"); !had[key] && all[i][1] != "" {
 			had[key] = true
-			e.attribute(1, key, strings.ToValidUTF8(a[1], "\uFFFD"))
+			e.attribute(1, key, strings.ToValidUTF8(all[i][1], "\uFFFD"))
 		}
 	}
 	return e

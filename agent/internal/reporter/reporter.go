@@ -52,8 +52,7 @@ type Options struct {
 	// Delivered is called for every report that is acknowledged. It may be nil.
 	Delivered func()
 
-	transport    func(*transport) http.RoundTripper // nil: the transport itself
-	dependencies *dependencies                      // nil: the real ones
+	dependencies *dependencies // nil: those of Heroku
 }
 
 // dependencies are what a run takes from outside.
@@ -133,9 +132,6 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 	e := o.dependencies
 	if e == nil {
 		e = &dependencies{newTransport(), random}
-	}
-	if t, ok := e.transport.(*transport); ok && o.transport != nil {
-		e.transport = o.transport(t)
 	}
 	if o.Began.IsZero() {
 		o.Began = time.Now()
