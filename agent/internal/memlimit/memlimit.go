@@ -48,15 +48,11 @@ func parse(setting, root string) (limit int64, reason string, ok bool) {
 		}
 		return limit, reason, err == nil && percent > 0 && percent <= 100
 	}
-	number, shift := strings.TrimSuffix(setting, "B"), 0
-	for i, unit := range []string{"Ki", "Mi", "Gi", "Ti"} {
-		if number+"B" == setting && strings.HasSuffix(number, unit) {
-			number, shift = strings.TrimSuffix(number, unit), 10*(i+1)
-			break
-		}
-	}
+	units := map[string]int{"": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40} // powers of two
+	number := strings.TrimRight(setting, "BiKMGT")
+	shift, known := units[setting[len(number):]]
 	n, err := strconv.ParseInt(number, 10, 63-shift)
-	return n << shift, "set by HMETRICS_MEMORY_LIMIT", err == nil && n > 0
+	return n << shift, "set by HMETRICS_MEMORY_LIMIT", known && err == nil && n > 0
 }
 
 // container returns the lowest limit of the process's control groups, of version 1 and 2,
