@@ -35,8 +35,7 @@ var ErrRunning = errors.New("another reporter is running")
 
 // Options configure Run. Endpoint and Config are required.
 type Options struct {
-	// Endpoint returns the endpoint. Run calls it at its start and before the first
-	// report.
+	// Endpoint returns the endpoint. Run calls it at its start.
 	Endpoint func() string
 	Config   Config
 
@@ -139,7 +138,7 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 	due := newSchedule(o.Began, o.Config.Interval, e.random())
 	timer := time.NewTimer(due.wait(time.Now()))
 	defer timer.Stop()
-	var d *delivery
+	d := newDelivery(attempts, endpoint, r.format, o.Config, e)
 	for {
 		select {
 		case <-ctx.Done():
@@ -148,13 +147,8 @@ func (r *Reporter) Run(ctx context.Context, o Options) error {
 		if attempts.Err() != nil {
 			return nil
 		}
-		if d == nil {
-			o.Config.Log(o.Problems...)
-			if endpoint, err = parseEndpoint(o.Endpoint()); err != nil {
-				return err
-			}
-			d = newDelivery(attempts, endpoint, r.format, o.Config, e)
-		}
+		o.Config.Log(o.Problems...)
+		o.Problems = nil
 		last := ctx.Err() != nil
 		err := r.report(ctx, due.next(time.Now()), d)
 		switch {
