@@ -30,24 +30,21 @@ func FromEnvironment() (o Options) {
 		e, failed := envconfig.Process("HMETRICS", spec).(*envconfig.ParseError)
 		return !failed || e.Value == ""
 	}
-	bad := func(name, accepts string, standard interface{}) {
-		o.Problems = append(o.Problems, fmt.Sprintf("HMETRICS_%s must be %s: using %v", name, accepts, standard))
-	}
 	if !parses(&struct{ Interval *time.Duration }{&c.Interval}) || c.Interval < time.Second {
 		c.Interval = standard.Interval
-		bad("INTERVAL", "a Go duration of at least 1s, such as 20s", c.Interval)
+		o.bad("HMETRICS_INTERVAL", "a Go duration of at least 1s, such as 20s", c.Interval)
 	}
 	// Less leaves no time for a connection.
 	if !parses(&struct{ Timeout *time.Duration }{&c.Timeout}) || c.Timeout < 100*time.Millisecond {
 		c.Timeout = standard.Timeout
-		bad("TIMEOUT", "a Go duration of at least 100ms, such as 10s", c.Timeout)
+		o.bad("HMETRICS_TIMEOUT", "a Go duration of at least 100ms, such as 10s", c.Timeout)
 	}
 	if !parses(&struct{ Retries *int }{&c.Retries}) || c.Retries < 0 {
 		c.Retries = standard.Retries
-		bad("RETRIES", "a whole number from 0 up", c.Retries)
+		o.bad("HMETRICS_RETRIES", "a whole number from 0 up", c.Retries)
 	}
 	if !parses(&struct{ One_Off *bool }{&oneOff}) {
-		bad("ONE_OFF", "true or false", oneOff)
+		o.bad("HMETRICS_ONE_OFF", "true or false", oneOff)
 	}
 	parses(&struct{ Verbose *bool }{&c.Verbose})
 	_ = envconfig.Process("", &struct{ Dyno *string }{&dyno})
@@ -56,6 +53,11 @@ func FromEnvironment() (o Options) {
 	}
 	o.Config = c
 	return o
+}
+
+// bad adds to the problems that a variable has an invalid value.
+func (o *Options) bad(name, accepts string, using interface{}) {
+	o.Problems = append(o.Problems, fmt.Sprintf("%s must be %s: using %v", name, accepts, using))
 }
 
 // isOneOff reports whether a dyno belongs to heroku run, to the release phase or to Heroku

@@ -98,7 +98,8 @@ func (d *delivery) check(_ context.Context, resp *http.Response, err error) (aga
 	case err != nil:
 		again = !errors.Is(err, errRedirect) && !errors.Is(err, errGRPC)
 	case resp.StatusCode/100 != 2:
-		err = reason{text: "the endpoint answered " + status(resp.StatusCode)}
+		text := http.StatusText(resp.StatusCode) // the standard one, not the endpoint's
+		err = reason{text: strings.TrimSpace(fmt.Sprintf("the endpoint answered %d %s", resp.StatusCode, text))}
 		again = d.format.retry(resp.StatusCode)
 	}
 	d.failed = err

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 )
 
@@ -83,9 +81,4 @@ func reasonOf(err error, otherwise string) error {
 		otherwise = "the connection was closed without an answer"
 	}
 	return reason{text: otherwise}
-}
-
-// status returns the code of an answer with its standard text, not the endpoint's.
-func status(code int) string {
-	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }

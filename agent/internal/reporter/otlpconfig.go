@@ -46,16 +46,12 @@ func exporter(name string) variable {
 	return otel("EXPORTER_OTLP_METRICS_"+name, "EXPORTER_OTLP_"+name)
 }
 
-func (o *Options) bad(v variable, accepts string) {
-	o.Problems = append(o.Problems, v.name+" must be "+accepts)
-}
-
 func (o *Options) milliseconds(v variable, standard time.Duration) time.Duration {
 	n, err := strconv.Atoi(v.value)
 	if err == nil && n >= 100 && n <= 1<<30 {
 		return time.Duration(n) * time.Millisecond
 	} else if v.value != "" {
-		o.bad(v, fmt.Sprintf("a number of milliseconds, at least 100: using %d", standard.Milliseconds()))
+		o.bad(v.name, "a number of milliseconds, at least 100", standard.Milliseconds())
 	}
 	return standard
 }
@@ -68,7 +64,7 @@ func (o *Options) choice(v variable, accepted ...string) string {
 		}
 	}
 	if v.value != "" {
-		o.bad(v, strings.Join(accepted, " or ")+": using "+accepted[0])
+		o.bad(v.name, strings.Join(accepted, " or "), accepted[0])
 	}
 	return accepted[0]
 }
@@ -89,7 +85,7 @@ func OTLP(o Options, other string) (*Reporter, Options) {
 	f.requests = o.headers(f.gzip)
 	attributes, odd := pairs(otel("RESOURCE_ATTRIBUTES"))
 	if odd {
-		o.bad(otel("RESOURCE_ATTRIBUTES"), "key=value,key=value, with values that are percent-encoded: using none of it")
+		o.bad("OTEL_RESOURCE_ATTRIBUTES", "key=value,key=value, with values that are percent-encoded", "none of it")
 		attributes = nil
 	}
 	f.resource = resource(otel("SERVICE_NAME").value, attributes)
@@ -160,7 +156,7 @@ func (o *Options) headers(gzip bool) http.Header {
 		all.Set(h[0], h[1])
 	}
 	if odd {
-		o.bad(v, "key=value,key=value, with names and percent-encoded values that HTTP allows: leaving out the others")
+		o.Problems = append(o.Problems, v.name+" must be key=value,key=value, with names and percent-encoded values that HTTP allows: leaving out the others")
 	}
 	return all
 }
