@@ -44,7 +44,6 @@ package hmetrics
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 
@@ -106,14 +105,12 @@ func (e HerokuMetricsURLUnset) Fatal() bool { return true }
 func Report(ctx context.Context, endpoint string, ef ErrHandler) error {
 	o := reporter.FromEnvironment()
 	o.Endpoint, o.Failed = func() string { return endpoint }, ef
-	err := reporter.Heroku.Run(ctx, o)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, reporter.ErrUnset):
+	switch err := reporter.Heroku.Run(ctx, o); err {
+	case reporter.ErrUnset:
 		return HerokuMetricsURLUnset{}
-	case errors.Is(err, reporter.ErrRunning):
+	case reporter.ErrRunning:
 		return AlreadyStarted{}
+	default:
+		return err
 	}
-	return err
 }
