@@ -51,11 +51,8 @@ func web(name string, mains int) shape {
 
 // with is the shape of the app as a side of a row has it, except for the buildpack.
 func (s shape) with(side string) shape {
-	switch side {
-	case library, client, sdk:
+	if side == library || side == sdk {
 		s.name, s.extras = s.name+"-"+side, append(slices.Clone(s.extras), side)
-	case pinned, orchestrion: // as it must depend on it to be built by it
-		s.name, s.requires = s.name+"-"+pinned, append(slices.Clone(s.requires), orchestrionModule)
 	}
 	return s
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-const help = `Measure what the buildpack costs in builds, programs, start-up and CPU time, compared
-with a plain build and the alternatives. test/bench/README.md describes the rows.
+const help = `Measure what the buildpack costs in builds, programs and CPU time, compared with a
+plain build and the alternatives. test/bench/README.md describes the rows.
 
 Usage: go run ./test/bench [flags]
 
@@ -67,14 +67,13 @@ type options struct {
 }
 
 func parse(args []string, out io.Writer) (o options, err error) {
-	chosen, peer := regexp.MustCompile(""), false
+	chosen := regexp.MustCompile("")
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.Func("run", "measure only the rows whose name this `regexp` matches", func(s string) (err error) {
 		chosen, err = regexp.Compile(s)
 		return err
 	})
 	fs.IntVar(&o.pairs, "pairs", 7, "measure each row this many `times`; 0 shows the file of -json")
-	fs.BoolVar(&peer, "orchestrion", false, "measure Orchestrion too, in rows called NAME/orchestrion")
 	fs.StringVar(&o.json, "json", "", "append the readings to this `file`, one line of JSON each")
 	text := help
 	for i, r := range rows {
@@ -88,9 +87,6 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	}
 	for _, r := range rows {
 		if chosen.MatchString(r.name) {
-			o.rows = append(o.rows, r)
-		}
-		if r := r.orchestrion(); peer && r.against == install && chosen.MatchString(r.name) {
 			o.rows = append(o.rows, r)
 		}
 	}

@@ -11,10 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dsnet/try"
@@ -32,57 +29,6 @@ func measureGrowth(ctx context.Context, m *measurement) {
 // growth returns how many bytes the program of a side is larger than the plain one.
 func (w *workspace) growth(ctx context.Context, s shape, side string) float64 {
 	return float64(try.E1(os.Stat(w.binary(ctx, s, side))).Size() - try.E1(os.Stat(w.binary(ctx, s, plain))).Size())
-}
-
-// measureSteps measures bin/toolexec on a step that it runs unchanged.
-func measureSteps(ctx context.Context, m *measurement) {
-	env, step := m.step(ctx)
-	m.alternate(ctx, env, step, step[1:])
-}
-
-// step returns the arguments of a step that the -toolexec in GOFLAGS runs unchanged: the
-// assembler's -V=full, which costs the tool itself almost nothing.
-func (w *workspace) step(ctx context.Context) (env, args []string) {
-	env = w.newBuilder(ctx, buildpack, "", w.dir("step")).env
-	toolexec := regexp.MustCompile(`GOFLAGS=.*-toolexec=(\S+)`).FindStringSubmatch(strings.Join(env, "\n"))[1]
-	tooldir, _ := w.run(ctx, w.tmp, w.environ, w.gocmd, "env", "GOTOOLDIR")
-	return env, []string{toolexec, filepath.Join(tooldir, "asm"), "-V=full"}
-}
-
-// measureStarts measures the time from the exec to the exit of a program that returns from
-// main at once. Only a row by OTLP has an endpoint; the program ends before it exports.
-func measureStarts(ctx context.Context, m *measurement) {
-	r, env := m.rows[0], []string{}
-	if r.b == sdk {
-		env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318")
-	}
-	m.alternate(ctx, env, []string{m.binary(ctx, r.app, r.a), "exit"}, []string{m.binary(ctx, r.app, r.b), "exit"})
-}
-
-// alternate times two programs a thousand times in turn, so that their medians show
-// differences of tens of microseconds. The reading of b is its median. That of a adds the
-// median difference of the pairs, because both runs of a pair see the same load.
-func (m *measurement) alternate(ctx context.Context, env, a, b []string) {
-	const times, warmUp = 1000, 10 // before, files are read for the first time
-	var bs, more []float64
-	for i := range warmUp + times {
-		var took [2]float64
-		for n := range 2 {
-			side := (i + m.n + n) % 2
-			args := [][]string{a, b}[side]
-			cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-			cmd.Env = env
-			start := time.Now()
-			if err := cmd.Run(); err != nil {
-				try.E(fmt.Errorf("%s: %w", strings.Join(args, " "), err))
-			}
-			took[side] = time.Since(start).Seconds()
-		}
-		if i >= warmUp {
-			bs, more = append(bs, took[1]), append(more, took[0]-took[1])
-		}
-	}
-	m.add(m.rows[0], took{wall: median(bs) + median(more)}, took{wall: median(bs)})
 }
 
 // A dyno is a program that serves HTTP, and reports to a server of its own.

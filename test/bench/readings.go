@@ -122,17 +122,14 @@ func (j *journal) table(brief ...string) (text string, met bool) {
 	full, met := len(brief) == 0, true
 	machine := ""
 	for _, r := range rows {
-		s, peer := j.summary(r), j.summary(r.orchestrion())
+		s := j.summary(r)
 		if s.pairs == 0 || !full && !slices.Contains(brief, r.name) {
 			continue
 		}
 		machine = s.machine
-		spread, beside, cpu, target := "", "", "", ""
+		spread, cpu, target := "", "", ""
 		if s.low != s.high { // what does not vary has none
 			spread = r.shown(s.low) + " … " + r.shown(s.high)
-		}
-		if peer.pairs > 0 {
-			beside = r.shown(peer.mid)
 		}
 		if s.cpu > 0 {
 			cpu = fmt.Sprintf("%.3f", s.cpu)
@@ -142,17 +139,17 @@ func (j *journal) table(brief ...string) (text string, met bool) {
 			target = "≤ " + r.shown(r.target) + ": " + verdict
 			met = met && verdict == "met"
 		}
-		text += line(full, []string{r.name, r.what, r.against + ": " + r.show(s.b), r.show(s.a), r.shown(s.mid), spread, beside,
+		text += line(full, []string{r.name, r.what, r.against + ": " + r.show(s.b), r.show(s.a), r.shown(s.mid), spread,
 			fmt.Sprint(s.pairs), cpu, target})
 	}
-	head := line(full, []string{"row", "what is measured (" + machine + ")", "baseline", "with the buildpack", "ratio or difference", "lowest … highest", "Orchestrion",
+	head := line(full, []string{"row", "what is measured (" + machine + ")", "baseline", "with the buildpack", "ratio or difference", "lowest … highest",
 		"pairs", "CPU", "target"})
 	return head + strings.Repeat("|---", strings.Count(head, "|")-1) + "|\n" + text, met
 }
 
 func line(full bool, columns []string) string {
 	if !full {
-		columns = columns[1:7]
+		columns = columns[1:6]
 	}
 	return "| " + strings.Join(columns, " | ") + " |\n"
 }

@@ -11,14 +11,11 @@ import (
 
 // What is measured against what. Each side of a row has one of these names.
 const (
-	buildpack   = "buildpack"
-	plain       = "plain"       // as if the buildpack were absent
-	library     = "library"     // github.com/heroku/x/hmetrics, imported by hand
-	client      = "client"      // net/http's client, imported by hand
-	sdk         = "sdk"         // OpenTelemetry's SDK with contrib/runtime and otlpmetrichttp, by hand
-	injectGo    = "inject"      // inject go, installed from the module, without bin/compile
-	orchestrion = "orchestrion" // without integrations
-	pinned      = "pinned"      // plain, with the go.mod that Orchestrion needs
+	buildpack = "buildpack"
+	plain     = "plain"   // as if the buildpack were absent
+	library   = "library" // github.com/heroku/x/hmetrics, imported by hand
+	sdk       = "sdk"     // OpenTelemetry's SDK with contrib/runtime and otlpmetrichttp, by hand
+	injectGo  = "inject"  // inject go, installed from the module, without bin/compile
 )
 
 // A kind is a way to measure. Rows of one kind and one app, where they follow each other,
@@ -30,9 +27,7 @@ type kind struct {
 
 var (
 	builds = &kind{measureBuilds, "s"}
-	steps  = &kind{measureSteps, "s"}
 	growth = &kind{measureGrowth, "B"}
-	starts = &kind{measureStarts, "s"}
 	cpu    = &kind{measureCPU, "s"}
 )
 
@@ -60,24 +55,13 @@ var rows = []row{
 	{builds, "setting/web", "the same, with another HMETRICS_PACKAGES", webApp, buildpack, plain, redeploy, difference, 1.5},
 	{builds, "update/web", "the same, with another version of the buildpack", webApp, buildpack, plain, redeploy, difference, 1.5},
 	{builds, "mains/20", "20 main packages in one go install, cold", twentyApps, buildpack, plain, install, ratio, 1.05},
-	{steps, "step", "bin/toolexec on a step that is not ours", shape{}, buildpack, plain, "exec of the tool", difference, 0.0015},
 	{growth, "slug/web", "slug growth, web app", webApp, buildpack, library, "growth by heroku/x/hmetrics", ratio, 1.10},
-	{growth, "slug/worker", "slug growth, program without net/http", workerApp, buildpack, client, "growth by net/http's client", ratio, 1.05},
-	{starts, "start/web", "start-up with the flag off, web app", webApp, buildpack, plain, "plain program", difference, 50e-6},
-	{starts, "start/worker", "start-up with the flag off, program without net/http", workerApp,
-		buildpack, client, "the program importing net/http", difference, 50e-6},
 	{cpu, "cpu", "CPU time per report: sample, encode, deliver to loopback", webApp, buildpack, library, "heroku/x/hmetrics", ratio, 0.8},
 	{growth, "slug/otlp", "OTLP: slug growth, web app", otlpApp, buildpack, sdk, "growth by the SDK", ratio, 1.0 / 15},
 	{cpu, "cpu/otlp", "OTLP: CPU time per export to loopback", otlpApp, buildpack, sdk, "the SDK", ratio, 0},
 }
 
 const install, redeploy = "plain go install", "plain redeploy"
-
-// orchestrion returns the row of Orchestrion, which is shown in r.
-func (r row) orchestrion() row {
-	r.name, r.a, r.b, r.target = r.name+"/orchestrion", orchestrion, pinned, 0
-	return r
-}
 
 // show shows three digits of a reading, with its unit.
 func (k *kind) show(v float64) string {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -104,4 +106,13 @@ func TestForeignStep(t *testing.T) {
 	if fields := strings.Fields(stat); fields[faultsOfChildren] != "0" {
 		t.Errorf("bin/toolexec has waited for a process: %s", stat)
 	}
+}
+
+// step returns the arguments of a step that the -toolexec in GOFLAGS runs unchanged: the
+// assembler's -V=full, which costs the tool itself almost nothing.
+func (w *workspace) step(ctx context.Context) (env, args []string) {
+	env = w.newBuilder(ctx, buildpack, "", w.dir("step")).env
+	toolexec := regexp.MustCompile(`GOFLAGS=.*-toolexec=(\S+)`).FindStringSubmatch(strings.Join(env, "\n"))[1]
+	tooldir, _ := w.run(ctx, w.tmp, w.environ, w.gocmd, "env", "GOTOOLDIR")
+	return env, []string{toolexec, filepath.Join(tooldir, "asm"), "-V=full"}
 }

@@ -102,8 +102,6 @@ func (w *workspace) newBuilder(ctx context.Context, side, app, dir string) *buil
 	case injectGo:
 		b.command = append([]string{w.inject(ctx), "go"}, b.command[1:]...)
 		b.env = append(b.env[:len(b.env):len(b.env)], "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
-	case orchestrion:
-		b.command = append([]string{w.orchestrion(ctx), "go"}, b.command[1:]...)
 	}
 	return b
 }
@@ -164,15 +162,4 @@ func (w *workspace) inject(ctx context.Context) string {
 	env = append(env, "GOPROXY=file://"+filepath.Join(w.tmp, "proxy"), "GOSUMDB=off", "GOMODCACHE="+filepath.Join(w.tmp, "modules"))
 	w.run(ctx, w.tmp, env, w.gocmd, "install", "github.com/hmetrics/heroku-buildpack-go-metrics/inject@latest")
 	return filepath.Join(w.tmp, "inject")
-}
-
-// The peer that does the most similar thing.
-const orchestrionModule = "github.com/DataDog/orchestrion@v1.15.0"
-
-// orchestrion builds that program for apps that depend on it, and returns it.
-func (w *workspace) orchestrion(ctx context.Context) string {
-	log.Printf("building %s, not timed; the first time takes minutes", orchestrionModule)
-	env := append([]string{"GOBIN=" + w.tmp, "GOCACHE=" + filepath.Join(w.cache, "warm")}, w.environ...)
-	w.run(ctx, w.tmp, env, w.gocmd, "install", orchestrionModule)
-	return filepath.Join(w.tmp, "orchestrion")
 }
