@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -11,7 +10,7 @@ import (
 // What the command does, with little of everything.
 func TestShort(t *testing.T) {
 	for name, f := range map[string]*fleet{
-		"fleet": {processes: 12, interval: 2 * time.Second, gone: 6 * time.Second, picture: filepath.Join(t.TempDir(), "dashboard.png")},
+		"fleet": {processes: 12, interval: 2 * time.Second, gone: 6 * time.Second},
 		"dynos": {dynos: 500, interval: 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,8 +33,8 @@ first time, and an app through this buildpack. It keeps them in
 %s.
 The Collector has the configuration from agent/README.md. Every second process sends
 deltas, which another Collector adds up. The command kills, moves and throttles the
-Collectors, kills some of the processes, and restarts all. Then it compares each counter
-in a table, and evaluates the PromQL of the dashboard.
+Collectors, kills some of the processes, and restarts all. Then it compares each counter,
+and evaluates the PromQL of the dashboard.
 
 With -dynos, it measures many agents in one process that export to one Collector, each
 over a connection of its own.
@@ -49,7 +49,6 @@ func main() {
 	f := &fleet{processes: 50, interval: 10 * time.Second}
 	fs := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	fs.DurationVar(&f.gone, "gone", 30*time.Second, "`time` without a Collector")
-	fs.StringVar(&f.picture, "picture", "", "`file` for a PNG of what the dashboard shows")
 	fs.IntVar(&f.dynos, "dynos", 0, "simulate this `number` of dynos instead, which export every minute")
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := machine.ParseFlags(fs, os.Args[1:], os.Stdout, fmt.Sprintf(help, machine.CacheDir("fleet")))
@@ -78,7 +77,6 @@ type fleet struct {
 	prometheus        *process
 	app               string          // its program
 	cumulative, delta *balancer       // before the Collectors
-	picture           string          // of the dashboard, or ""
 	seen              map[string]bool // instances in Prometheus
 }
 
