@@ -3,7 +3,7 @@
 package script
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -102,108 +102,95 @@ func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
 
 // dyno [-tls] [-n REPORTS] [-exports EXPORTS] [-prints REGEXP] COMMAND [ARG...] runs a program
 // or a go command like a dyno with the labs flag. Once the metrics endpoint has accepted that
-// many reports (default 1) and exports, and a line of the output matches, it kills the
+// many reports (default 1) and exports, and the output matches, it kills the
 // program. A refused report fails the scenario.
 func cmdDyno(ts *testscript.TestScript, args []string) {
 	flags := flag.NewFlagSet("dyno", flag.PanicOnError)
 	n, exports, prints, https := flags.Int("n", 1, ""), flags.Int("exports", 0, ""), flags.String("prints", "", ""), flags.Bool("tls", false, "")
 	flags.Parse(args)
-	srv, trust := serve(ts, *https)
-	defer srv.Close()
-
-	cmd := dynoCommand(ts, srv, flags.Args(), *exports > 0)
-	cmd.Env = append(cmd.Env, trust...)
-	output, in, err := os.Pipe()
+	cmd := exec.Command(ts.MkAbs(flags.Arg(0)), flags.Args()[1:]...)
+	if flags.Arg(0) == "go" {
+		cmd.Path = filepath.Join(ts.Getenv("GOROOT"), "bin", "go")
+	}
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(environ(ts), "PWD="+cmd.Dir, "PORT=0", "DYNO=web.1")
+	var options endpoint.Options
+	if *https {
+		var err error
+		trusted := ts.MkAbs("trusted.pem")
+		options.TLS, err = endpoint.SelfSigned(trusted)
+		ts.Check(err)
+		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+trusted)
+	}
+	srv, err := endpoint.Start(options)
 	ts.Check(err)
-	defer output.Close()
-	cmd.Stdout, cmd.Stderr = in, in
+	defer srv.Close()
+	cmd.Env = append(cmd.Env, "HEROKU_METRICS_URL="+srv.URL("web"))
+	if *exports > 0 {
+		cmd.Env = append(cmd.Env, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="+srv.OTLPURL("web"), "OTEL_METRIC_EXPORT_INTERVAL=1000")
+	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // a go command builds first
-	defer cancel()
-	ended, printed, read := make(chan error, 1), make(chan struct{}), make(chan struct{})
-	go func() {
-		ended <- herokugo.RunGroup(ctx, cmd)
-		in.Close()
-		cancel()
-	}()
-	var out strings.Builder
-	go func() {
-		defer close(read)
-		follow(output, &out, regexp.MustCompile(*prints), printed)
-	}()
-	_, err = srv.Wait(ctx, *n)
-	if err == nil {
-		_, err = srv.WaitExports(ctx, *exports)
-	}
-	if err == nil && *prints != "" {
-		select {
-		case <-printed:
-		case <-ctx.Done():
-		}
-	}
-	cancel()
-	exit := <-ended
-	<-read
-	if err == nil && *prints != "" {
-		select {
-		case <-printed:
-		default:
-			err = fmt.Errorf("no line matches %s", *prints)
-		}
-	}
+	out, err := runUntil(cmd, srv, *n, *exports, regexp.MustCompile(*prints))
 	reports := srv.Reports()
 	switch {
 	case err != nil:
-		ts.Fatalf("dyno: %v (%v): %d reports and %d exports in %v\n%s", err, exit, len(reports), len(srv.Exports()), time.Since(start), &out)
+		ts.Fatalf("dyno: %v: %d reports and %d exports in %v\n%s", err, len(reports), len(srv.Exports()), time.Since(start), out)
 	case len(srv.Rejected()) > 0:
 		ts.Fatalf("dyno: a report was refused: %s", srv.Rejected()[0].Reason)
-	case strings.Contains(out.String(), srv.URL("web")):
+	case strings.Contains(out, srv.URL("web")):
 		ts.Fatalf("dyno: the output holds the endpoint's URL")
 	case len(reports) > 0:
 		fmt.Fprintf(ts.Stdout(), "%d reports, first after %.0f s\n", len(reports), reports[0].Received.Sub(start).Seconds())
 	}
-	fmt.Fprint(ts.Stdout(), &out)
+	fmt.Fprint(ts.Stdout(), out)
 }
 
-// serve starts an endpoint, and returns the variables by which a program trusts it.
-func serve(ts *testscript.TestScript, https bool) (*endpoint.Server, []string) {
-	var options endpoint.Options
-	var trust []string
-	if https {
-		trusted := filepath.Join(ts.Getenv("WORK"), "trusted.pem")
-		var err error
-		options.TLS, err = endpoint.SelfSigned(trusted)
-		ts.Check(err)
-		trust = []string{"SSL_CERT_FILE=" + trusted}
+// runUntil runs cmd until srv has accepted so many reports and exports, and what cmd has
+// printed matches want. It returns what cmd has printed.
+func runUntil(cmd *exec.Cmd, srv *endpoint.Server, reports, exports int, want *regexp.Regexp) (string, error) {
+	out := &output{want: want, matched: make(chan struct{})}
+	out.Write(nil) // an empty expression matches this
+	cmd.Stdout, cmd.Stderr = out, out
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // a go command builds first
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- herokugo.RunGroup(ctx, cmd)
+		cancel()
+	}()
+	_, err := srv.Wait(ctx, reports)
+	if err == nil {
+		_, err = srv.WaitExports(ctx, exports)
 	}
-	srv, err := endpoint.Start(options)
-	ts.Check(err)
-	return srv, trust
+	select {
+	case <-out.matched:
+	case <-ctx.Done():
+	}
+	cancel()
+	exit := <-ended
+	if err == nil && out.want != nil {
+		err = fmt.Errorf("the output does not match %s", want)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w (%v)", err, exit)
+	}
+	return out.text.String(), err
 }
 
-// dynoCommand returns a command that reports to srv, and also exports to it if asked to.
-func dynoCommand(ts *testscript.TestScript, srv *endpoint.Server, args []string, otlp bool) *exec.Cmd {
-	cmd := exec.Command(ts.MkAbs(args[0]), args[1:]...)
-	if args[0] == "go" {
-		cmd.Path = filepath.Join(ts.Getenv("GOROOT"), "bin", "go")
-	}
-	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(environ(ts), "PWD="+cmd.Dir, "PORT=0", "DYNO=web.1", "HEROKU_METRICS_URL="+srv.URL("web"))
-	if otlp {
-		cmd.Env = append(cmd.Env, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="+srv.OTLPURL("web"), "OTEL_METRIC_EXPORT_INTERVAL=1000")
-	}
-	return cmd
+// output closes matched once its text matches want.
+type output struct {
+	text    bytes.Buffer
+	want    *regexp.Regexp // nil after that
+	matched chan struct{}
 }
 
-// follow copies the output, and closes matched at the first wanted line.
-func follow(output io.Reader, to io.Writer, want *regexp.Regexp, matched chan<- struct{}) {
-	for lines := bufio.NewScanner(output); lines.Scan(); {
-		fmt.Fprintln(to, lines.Text())
-		if want != nil && want.Match(lines.Bytes()) {
-			want = nil
-			close(matched)
-		}
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.text.Write(b)
+	if o.want != nil && o.want.Match(o.text.Bytes()) {
+		o.want = nil
+		close(o.matched)
 	}
+	return n, err
 }
 
 // linked PROGRAM... looks for the agent's functions in each program.

@@ -3,16 +3,15 @@
 package script
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/dsnet/try"
 )
 
 // messages maps a distinctive part of each message of a step to the test that expects it.
@@ -52,76 +51,37 @@ var messages = map[string]string{
 	"usage: step ":                                       "",
 }
 
+// produced is how Go code and the shell produce messages.
+var produced = regexp.MustCompile("\\b(?:Errorf|New|printLine|Ineligible)\\((?:\"((?:[^\"\\\\]|\\\\.)+)\"|`([^`]*)`)" +
+	`|\b(?:echo|without_agent) "([^"]* [^"]*)"`)
+
 // The table has each message, and the test that it names expects the message.
 func TestMessages(t *testing.T) {
-	printed := goMessages(t)
-	for _, file := range []string{"../../bin/lib/step.sh", "../../bin/lib/release.sh"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	files := []string{"../../bin/lib/step.sh", "../../bin/lib/release.sh"}
+	for _, pattern := range []string{"../../inject/step/*.go", "../../inject/internal/*/*.go"} {
+		files = append(files, try.E1(filepath.Glob(pattern))...)
+	}
+	var printed []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
 		}
-		for _, match := range regexp.MustCompile(`(?:\becho|without_agent) "([^"]* [^"]*)"`).FindAllStringSubmatch(string(text), -1) {
-			printed = append(printed, match[1])
+		for _, match := range produced.FindAllStringSubmatch(string(try.E1(os.ReadFile(file))), -1) {
+			printed = append(printed, strings.Join(match[1:], ""))
 		}
 	}
 	for part, test := range messages {
 		if !slices.ContainsFunc(printed, func(message string) bool { return strings.Contains(message, part) }) {
 			t.Errorf("nothing prints %q", part)
 		}
-		if text, err := os.ReadFile(test); test != "" && (err != nil || !strings.Contains(string(text), part)) {
-			t.Errorf("%s does not look for %q (%v)", test, part, err)
+		if test != "" && !strings.Contains(string(try.E1(os.ReadFile(test))), part) {
+			t.Errorf("%s does not look for %q", test, part)
 		}
 	}
+	known := slices.Collect(maps.Keys(messages))
 	for _, message := range printed {
-		known := false
-		for part := range messages {
-			known = known || strings.Contains(message, part)
-		}
-		if !known {
+		if !slices.ContainsFunc(known, func(part string) bool { return strings.Contains(message, part) }) {
 			t.Errorf("no test looks for %q", message)
 		}
 	}
-}
-
-// goMessages returns what the packages of a step pass to functions that produce messages.
-func goMessages(t *testing.T) (printed []string) {
-	files, err := filepath.Glob("../../inject/step/*.go")
-	more, _ := filepath.Glob("../../inject/internal/*/*.go")
-	if err != nil || len(files) == 0 || len(more) == 0 {
-		t.Fatal("no sources")
-	}
-	for _, name := range append(files, more...) {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || len(call.Args) == 0 {
-				return true
-			}
-			name := ""
-			switch fun := call.Fun.(type) {
-			case *ast.SelectorExpr:
-				name = fun.Sel.Name
-			case *ast.Ident:
-				name = fun.Name
-			}
-			arg := call.Args[0]
-			if sum, ok := arg.(*ast.BinaryExpr); ok {
-				arg = sum.X
-			}
-			if literal, ok := arg.(*ast.BasicLit); ok && slices.Contains([]string{"Errorf", "New", "printLine", "Ineligible"}, name) {
-				text, err := strconv.Unquote(literal.Value)
-				if err == nil {
-					printed = append(printed, text)
-				}
-			}
-			return true
-		})
-	}
-	return printed
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/dsnet/try"
 )
 
 // ways/releases.txtar has each Go release since 1.18, with its last patch.
@@ -18,24 +20,15 @@ func TestReleasesAreTheNewest(t *testing.T) {
 	if os.Getenv("HMETRICS_TEST_TOOLCHAINS") != "1" {
 		t.Skip("HMETRICS_TEST_TOOLCHAINS=1 lets it ask the module proxy for other Go releases")
 	}
-	proxy, err := exec.Command("go", "env", "GOPROXY").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	proxy := try.E1(exec.Command("go", "env", "GOPROXY").Output())
 	first, _, _ := strings.Cut(strings.TrimSpace(string(proxy)), ",")
-	resp, err := http.Get(first + "/golang.org/toolchain/@v/list")
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := try.E1(http.Get(first + "/golang.org/toolchain/@v/list"))
 	defer resp.Body.Close()
-	served, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s has no list of toolchains: %s %v", first, resp.Status, err)
+	served := try.E1(io.ReadAll(resp.Body))
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s has no list of toolchains: %s", first, resp.Status)
 	}
-	archive, err := os.ReadFile("ways/releases.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
+	archive := try.E1(os.ReadFile("ways/releases.txtar"))
 	has := patches(`(?m)^toolchain go1\.(\d+)\.(\d+)$`, archive)
 	for release, patch := range patches(`(?m)^v0\.0\.1-go1\.(\d+)\.(\d+)\.linux-amd64$`, served) {
 		if release >= 18 && has[release] < patch {
