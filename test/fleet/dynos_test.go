@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"context"
@@ -41,8 +41,8 @@ func (f *fleet) simulate(ctx context.Context) {
 	os.Setenv("OTEL_SERVICE_NAME", "dynos")
 	os.Setenv("OTEL_METRIC_EXPORT_INTERVAL", fmt.Sprint(f.interval.Milliseconds()))
 	var reports, failures atomic.Int64
-	log.Printf("starting %d dynos at once, which export every %v", f.dynos, f.interval)
-	for range f.dynos {
+	log.Printf("starting %d dynos at once, which export every %v", f.count, f.interval)
+	for range f.count {
 		r, o := reporter.OTLP(reporter.FromEnvironment(), "")
 		o.Delivered = func() { reports.Add(1) }
 		o.Failed = func(err error) error {
@@ -70,8 +70,8 @@ func (f *fleet) simulate(ctx context.Context) {
 		}
 	}
 	vector := f.ask(`count(go_goroutine_count{job="dynos"})`)
-	if failures.Load() > 0 || len(vector) != 1 || int(vector[0].Value) != f.dynos {
-		try.E(fmt.Errorf("%d exports failed, and Prometheus has of %d dynos %v", failures.Load(), f.dynos, vector))
+	if failures.Load() > 0 || len(vector) != 1 || int(vector[0].Value) != f.count {
+		try.E(fmt.Errorf("%d exports failed, and Prometheus has of %d dynos %v", failures.Load(), f.count, vector))
 	}
 	fmt.Printf("\n%s\n", f.figures(moments))
 }
@@ -82,7 +82,7 @@ const cpus, megabytes = 0.5, 0.8 * 400 * (1 << 20) / 1e6
 
 // figures returns what was measured, and what a million dynos need by that.
 func (f *fleet) figures(moments []moment) string {
-	n, second := float64(f.dynos)/1000, f.interval.Seconds()
+	n, second := float64(f.count)/1000, f.interval.Seconds()
 	none, first, last := moments[59], moments[len(moments)-61], moments[len(moments)-1]
 	var s strings.Builder
 	fmt.Fprintf(&s, "| a report every %g s | %s dynos | each thousand | a million |\n|---|---|---|---|\n", second, number(1000*n))

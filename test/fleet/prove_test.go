@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"bytes"
@@ -73,8 +73,9 @@ func (f *fleet) prove(ctx context.Context) {
 	defer f.delta.Close()
 	adding := f.collect(ctx, f.delta, "processors.delta_to_cumulative.max_stale=1h", "service.pipelines.metrics.processors=[memory_limiter, delta_to_cumulative, batch]")
 	killed := f.collect(ctx, f.cumulative)
-	tenth := (f.processes + 9) / 10
-	log.Printf("starting %d processes, each under another load, which send every %v", f.processes, f.interval)
+	tenth := (f.count + 9) / 10
+	log.Printf("starting %d processes, each under another load, which send every %v", f.count, f.interval)
+	began := time.Now()
 	dynos, stop := f.start(ctx)
 	dead, live := dynos[:tenth], dynos[tenth:]
 	f.arrived(ctx, dynos)
@@ -121,6 +122,7 @@ func (f *fleet) prove(ctx context.Context) {
 	stop()
 	f.rest(ctx, restarted)
 	f.compare(append(dynos, restarted...))
+	f.draw(f.picture, began)
 	f.conforms(restarted, f.prometheus, adding, killed, collector)
 }
 
@@ -128,10 +130,10 @@ func (f *fleet) prove(ctx context.Context) {
 func (f *fleet) start(ctx context.Context) (dynos []*dyno, stop func()) {
 	working, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
-	for n := range f.processes {
+	for n := range f.count {
 		d := f.startDyno(ctx, n)
 		dynos = append(dynos, d)
-		workers.Go(func() { d.work(working, f.interval/20, 700+100*(n%10), n == f.processes-1) })
+		workers.Go(func() { d.work(working, f.interval/20, 700+100*(n%10), n == f.count-1) })
 	}
 	return dynos, func() {
 		cancel()
@@ -376,11 +378,7 @@ func (f *fleet) conforms(live []*dyno, quiet ...*process) {
 
 // queries returns the PromQL of the dashboard's panels.
 func (f *fleet) queries() (all []string) {
-	var dashboard struct {
-		Panels []struct{ Targets []struct{ Expr string } }
-	}
-	try.E(json.Unmarshal(try.E1(os.ReadFile(f.root+"/test/fleet/dashboard.json")), &dashboard))
-	for _, p := range dashboard.Panels {
+	for _, p := range f.panels() {
 		for _, t := range p.Targets {
 			all = append(all, t.Expr)
 		}
