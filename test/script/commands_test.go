@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dsnet/try"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hmetrics/heroku-buildpack-go-metrics/internal/endpoint"
@@ -31,9 +32,7 @@ import (
 // app NAME replaces the app in $APP with one of $APPS.
 func cmdApp(ts *testscript.TestScript, args []string) {
 	// Not the directory itself: a scenario may work in it.
-	old, err := filepath.Glob(filepath.Join(ts.Getenv("APP"), "*"))
-	ts.Check(err)
-	for _, path := range old {
+	for _, path := range try.E1(filepath.Glob(filepath.Join(ts.Getenv("APP"), "*"))) {
 		ts.Check(os.RemoveAll(path))
 	}
 	ts.Check(os.CopyFS(ts.Getenv("APP"), os.DirFS(filepath.Join(ts.Getenv("APPS"), args[0]))))
@@ -93,9 +92,7 @@ func cmdHerokuGo(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	heroku, err := filepath.Abs("../herokugo/buildpack")
-	ts.Check(err)
-	if err := b.Run(ctx, heroku); (err == nil) == neg {
+	if err := b.Run(ctx, try.E1(filepath.Abs("../herokugo/buildpack"))); (err == nil) == neg {
 		ts.Fatalf("heroku-go: %v", err)
 	}
 }
@@ -116,14 +113,11 @@ func cmdDyno(ts *testscript.TestScript, args []string) {
 	cmd.Env = append(environ(ts), "PWD="+cmd.Dir, "PORT=0", "DYNO=web.1")
 	var options endpoint.Options
 	if *https {
-		var err error
 		trusted := ts.MkAbs("trusted.pem")
-		options.TLS, err = endpoint.SelfSigned(trusted)
-		ts.Check(err)
+		options.TLS = try.E1(endpoint.SelfSigned(trusted))
 		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+trusted)
 	}
-	srv, err := endpoint.Start(options)
-	ts.Check(err)
+	srv := try.E1(endpoint.Start(options))
 	defer srv.Close()
 	cmd.Env = append(cmd.Env, "HEROKU_METRICS_URL="+srv.URL("web"))
 	if *exports > 0 {
@@ -306,8 +300,7 @@ func cmdPublic(ts *testscript.TestScript, args []string) {
 	ts.Setenv("CACHE_DIR", filepath.Join(ts.Getenv("WORK"), "cache"))
 	cmdConfig(ts, []string{"GO_INSTALL_PACKAGE_SPEC", args[1]})
 	cmdHerokuGo(ts, false, nil)
-	programs, err := filepath.Glob(filepath.Join(app, "bin", "*"))
-	ts.Check(err)
+	programs := try.E1(filepath.Glob(filepath.Join(app, "bin", "*")))
 	if len(programs) != 1 {
 		ts.Fatalf("%s is not one program: %q", args[1], programs)
 	}

@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/dsnet/try"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -38,10 +39,7 @@ func TestMain(m *testing.M) {
 	// A scenario waits for reports, too, and leaves the processors to another one.
 	flag.Parse()
 	flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)+1))
-	var err error
-	if shared, err = os.MkdirTemp("", "script"); err != nil {
-		panic(err)
-	}
+	shared = try.E1(os.MkdirTemp("", "script"))
 	code := m.Run()
 	herokugo.RemoveAll(shared)
 	os.Exit(code)
@@ -71,9 +69,7 @@ func TestWays(t *testing.T) {
 				t.Skip("HMETRICS_TEST_EXTRA=1 lets it fetch and build published programs")
 			}
 			p := params(t, t.TempDir())
-			if err := unpack(file, filepath.Join(shared, "apps"), p.Dir); err != nil {
-				t.Fatal(err)
-			}
+			unpack(file, filepath.Join(shared, "apps"), p.Dir)
 			setup := p.Setup
 			p.Setup = func(env *testscript.Env) error {
 				err := setup(env)
@@ -87,72 +83,52 @@ func TestWays(t *testing.T) {
 }
 
 // unpack writes the files of apps in an archive to apps, and its other sections to scripts.
-func unpack(archive, apps, scripts string) error {
-	all, err := txtar.ParseFile(archive)
-	if err != nil {
-		return err
-	}
+func unpack(archive, apps, scripts string) {
 	var files, sections txtar.Archive
-	for _, f := range all.Files {
+	for _, f := range try.E1(txtar.ParseFile(archive)).Files {
 		if strings.Contains(f.Name, "/") {
 			files.Files = append(files.Files, f)
 		} else {
 			sections.Files = append(sections.Files, txtar.File{Name: f.Name + ".txtar", Data: f.Data})
 		}
 	}
-	return errors.Join(txtar.Write(&files, apps), txtar.Write(&sections, scripts))
+	try.E(errors.Join(txtar.Write(&files, apps), txtar.Write(&sections, scripts)))
 }
 
 // environment returns the variables that all scenarios share. Before the first scenario starts,
 // it compiles what nearly all of them link, with cgo and without.
-var environment = sync.OnceValues(func() ([]string, error) {
+var environment = sync.OnceValue(func() []string {
 	apps, cache := filepath.Join(shared, "apps"), filepath.Join(shared, "cache")
-	if err := unpack("testdata/apps.txtar", apps, shared); err != nil {
-		return nil, err
-	}
+	unpack("testdata/apps.txtar", apps, shared)
 	for _, name := range []string{"reports", "tiny", "versions"} {
-		if err := os.CopyFS(filepath.Join(apps, name), os.DirFS("../apps/"+name)); err != nil {
-			return nil, err
-		}
+		try.E(os.CopyFS(filepath.Join(apps, name), os.DirFS("../apps/"+name)))
 	}
 	// They share the caches of the go command that runs the tests.
-	env, values, err := machine.Environ(context.Background(), "GOCACHE")
-	if err != nil {
-		return nil, err
-	}
+	env, values := try.E2(machine.Environ(context.Background(), "GOCACHE"))
 	env = append(env, "GOROOT="+values[0], "GOCACHE="+values[1], "APPS="+apps, "SHARED_CACHE="+cache, "HMETRICS_INTERVAL=1s")
 	buildpack := filepath.Join(shared, "buildpack")
-	if err := copyBuildpack(buildpack); err != nil {
-		return nil, err
-	}
+	try.E(copyBuildpack(buildpack))
 	for _, app := range []string{"plain", "tiny"} {
 		const build = `"$0/bin/compile" . "$SHARED_CACHE" && . "$0/export" && go build -o /dev/null .`
 		cmd := exec.Command("bash", "-c", build, buildpack)
 		cmd.Env, cmd.Dir = append(env, "HOME="+shared), filepath.Join(apps, app)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("building the app %s: %w\n%s", app, err, out)
+			try.E(fmt.Errorf("building the app %s: %w\n%s", app, err, out))
 		}
 	}
-	return env, nil
+	return env
 })
 
 // copyBuildpack copies the buildpack of this checkout. go test repeats a cached test if a file
 // changes that the test opened below its module. This name is not cleaned, so that applies to
 // the whole checkout.
 func copyBuildpack(dir string) error {
-	module, err := filepath.Abs("..")
-	if err != nil {
-		return err
-	}
-	return machine.CopyBuildpack(dir, module+"/..")
+	return machine.CopyBuildpack(dir, try.E1(filepath.Abs(".."))+"/..")
 }
 
 // params are the parameters of all scenarios.
 func params(t *testing.T, dir string) testscript.Params {
-	common, err := environment()
-	if err != nil {
-		t.Fatal(err)
-	}
+	common := environment()
 	return testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
