@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"flag"
@@ -16,7 +16,7 @@ import (
 	"github.com/hmetrics/heroku-buildpack-go-metrics/test/machine"
 )
 
-var update = flag.Bool("update", false, "store the list of steps, and show in the READMEs what readings.jsonl holds")
+var update = flag.Bool("update", false, "store the list of steps, and show in the READMEs what readings.txt holds")
 
 // limits are readings that a change of the buildpack can increase, and that do not depend on
 // the machine's speed or load. The margins, in percent, are for other causes.

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -35,24 +35,25 @@ func TestSteps(t *testing.T) {
 	content := string(try.E1(os.ReadFile("testdata/steps.txt")))
 	log := w.recordSteps()
 	more, dir := map[string]map[string]int{}, w.dir("steps")
+	builds := append([]change{{name: "cold"}}, changes...) // over the same caches
 	for side, sign := range map[string]int{plain: -1, buildpack: 1} {
 		b := w.newBuilder(t.Context(), side, w.generate(t.Context(), serveApp), dir)
-		for _, build := range builtInTurn {
+		for _, c := range builds {
 			try.E(os.WriteFile(log, nil, 0o666))
-			w.rebuild(t.Context(), changes[build], *b, 1)
-			if more[build] == nil {
-				more[build] = map[string]int{}
+			w.rebuild(t.Context(), c, *b, 1)
+			if more[c.name] == nil {
+				more[c.name] = map[string]int{}
 			}
 			for step := range strings.Lines(string(try.E1(os.ReadFile(log)))) {
-				more[build][step] += sign
+				more[c.name][step] += sign
 			}
 		}
 	}
 	got := strings.SplitAfter(content, "\n\n")[0]
-	for _, build := range builtInTurn {
-		got += build + "\n"
-		for _, step := range slices.Sorted(maps.Keys(more[build])) {
-			if n := more[build][step]; n != 0 {
+	for _, c := range builds {
+		got += c.name + "\n"
+		for _, step := range slices.Sorted(maps.Keys(more[c.name])) {
+			if n := more[c.name][step]; n != 0 {
 				got += fmt.Sprintf("%+3d %s", n, step)
 			}
 		}
@@ -65,9 +66,6 @@ func TestSteps(t *testing.T) {
 			"HMETRICS_TEST_SLOW=1 go test ./test/bench -run TestSteps -update\ngot\n%s\nwant\n%s", got, content)
 	}
 }
-
-// builtInTurn are builds over the same caches: from empty ones, and after changes.
-var builtInTurn = []string{"cold", "nochange", "edit", "redeploy", "setting", "update"}
 
 // recordSteps has all builds use a GOROOT in which the recorder stands in front of each
 // tool, and returns the file that it writes to.

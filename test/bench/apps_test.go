@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -37,6 +37,8 @@ var (
 	serveApp   = shape{name: "serve", mains: 1, extras: []string{serve}}
 	webApp     = web("web", 1)
 	twentyApps = web("mains20", 20)
+	// It must depend on Orchestrion to be built by it.
+	orchestrionApp = shape{name: "orchestrion", mains: 1, extras: webApp.extras, requires: append(slices.Clone(webApp.requires), orchestrionModule)}
 	// Both sides have the versions of gin's modules that the SDK needs.
 	otlpApp = shape{name: "otlp", mains: 1, extras: webApp.extras, requires: append(slices.Clone(webApp.requires),
 		"otlp go.opentelemetry.io/contrib/instrumentation/runtime",

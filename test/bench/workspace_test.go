@@ -1,11 +1,10 @@
-package main
+package bench
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,18 +31,17 @@ type workspace struct {
 
 	lock    *os.File
 	gocmd   string
-	release string   // as in go1.26.8
 	environ []string // of every build
 }
 
 // openWorkspace locks the directory cache for this process, since two at a time would
 // measure each other, and copies the buildpack.
 func openWorkspace(ctx context.Context, cache string) *workspace {
-	environ, values := try.E2(machine.Environ(ctx, "GOVERSION"))
+	environ, values := try.E2(machine.Environ(ctx))
 	w := &workspace{
 		cache: cache, lock: try.E1(machine.Lock(cache)), checkout: try.E1(machine.Checkout()),
-		gocmd: filepath.Join(values[0], "bin", "go"), release: values[1],
-		tmp: try.E1(filepath.EvalSymlinks(try.E1(os.MkdirTemp("", "bench.")))),
+		gocmd: filepath.Join(values[0], "bin", "go"),
+		tmp:   try.E1(filepath.EvalSymlinks(try.E1(os.MkdirTemp("", "bench.")))),
 	}
 	w.buildpack = filepath.Join(w.tmp, "buildpack")
 	try.E(machine.CopyBuildpack(w.buildpack, w.checkout))
@@ -102,6 +100,8 @@ func (w *workspace) newBuilder(ctx context.Context, side, app, dir string) *buil
 	case injectGo:
 		b.command = append([]string{w.inject(ctx), "go"}, b.command[1:]...)
 		b.env = append(b.env[:len(b.env):len(b.env)], "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+	case orchestrion:
+		b.command = append([]string{w.orchestrion(ctx), "go"}, b.command[1:]...)
 	}
 	return b
 }
@@ -147,7 +147,6 @@ func (w *workspace) binary(ctx context.Context, s shape, side string) string {
 	dir := filepath.Join(w.tmp, "bin", s.name)
 	file := filepath.Join(dir, side, "bin", "app00")
 	if _, err := os.Stat(file); err != nil {
-		log.Printf("building %s, %s, not timed", s.name, side)
 		b := w.newBuilder(ctx, side, w.generate(ctx, s), dir)
 		b.gocache = filepath.Join(w.cache, "warm")
 		w.install(ctx, b)
@@ -162,4 +161,14 @@ func (w *workspace) inject(ctx context.Context) string {
 	env = append(env, "GOPROXY=file://"+filepath.Join(w.tmp, "proxy"), "GOSUMDB=off", "GOMODCACHE="+filepath.Join(w.tmp, "modules"))
 	w.run(ctx, w.tmp, env, w.gocmd, "install", "github.com/hmetrics/heroku-buildpack-go-metrics/inject@latest")
 	return filepath.Join(w.tmp, "inject")
+}
+
+// The peer that does the most similar thing.
+const orchestrionModule = "github.com/DataDog/orchestrion@v1.15.0"
+
+// orchestrion builds that program, which takes minutes the first time, and returns it.
+func (w *workspace) orchestrion(ctx context.Context) string {
+	env := append([]string{"GOBIN=" + w.tmp, "GOCACHE=" + filepath.Join(w.cache, "warm")}, w.environ...)
+	w.run(ctx, w.tmp, env, w.gocmd, "install", orchestrionModule)
+	return filepath.Join(w.tmp, "orchestrion")
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -12,19 +12,13 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/dsnet/try"
 	"github.com/prometheus/procfs"
 	"golang.org/x/sync/errgroup"
 )
-
-// measureGrowth measures how many bytes the agent adds to a program, compared with a package
-// that is imported by hand.
-func measureGrowth(ctx context.Context, m *measurement) {
-	r := m.rows[0]
-	m.add(r, took{wall: m.growth(ctx, r.app, r.a)}, took{wall: m.growth(ctx, r.app, r.b)})
-}
 
 // growth returns how many bytes the program of a side is larger than the plain one.
 func (w *workspace) growth(ctx context.Context, s shape, side string) float64 {
@@ -106,30 +100,51 @@ func (d *dyno) allocated() float64 {
 	return vars.Memstats.Mallocs
 }
 
-// measureCPU measures the CPU time of reporting in an idle process, from the first report to
-// the third, at heroku/x's fixed interval. Garbage collection is off: one collection of the
-// garbage from the app's start costs as much as ten reports, at an unpredictable time. An idle
-// process's CPU time depends on the machine's caches, so several processes of each side run
-// at the same time, with staggered starts.
-func measureCPU(ctx context.Context, m *measurement) {
-	const interval, reports = 20 * time.Second, 2
-	r := m.rows[0]
-	files := []string{m.binary(ctx, r.app, r.a), m.binary(ctx, r.app, r.b)}
-	values := make([]float64, 16)
-	var g errgroup.Group
-	for i := range values {
-		d := startDyno(ctx, files[i%2], r.b == sdk, interval, "GOGC=off")
-		defer d.stop()
-		g.Go(func() (err error) {
-			defer try.Handle(&err)
-			first := d.after(ctx, 1, (*dyno).cpu)
-			values[i] = (d.after(ctx, 1+reports, (*dyno).cpu) - first) / reports
-			return nil
+// alternatives are what apps can import instead of having the agent linked.
+var alternatives = []struct {
+	app  shape
+	side string
+}{{webApp, library}, {otlpApp, sdk}}
+
+// BenchmarkGrowth measures how many bytes the agent adds to a program.
+func BenchmarkGrowth(b *testing.B) {
+	w := open(b)
+	for _, than := range alternatives {
+		b.Run(than.app.name, func(b *testing.B) {
+			report(b, "bytes", took{wall: w.growth(b.Context(), than.app, buildpack)}, took{wall: w.growth(b.Context(), than.app, than.side)})
 		})
-		time.Sleep(200 * time.Millisecond)
 	}
-	try.E(g.Wait())
-	for v := range slices.Chunk(values, 2) {
-		m.add(r, took{wall: v[0]}, took{wall: v[1]})
+}
+
+// BenchmarkReport measures the CPU time of a report, by OTLP of an export, in an idle process,
+// from the first to the third, at heroku/x's fixed interval. Garbage collection is off: one
+// collection of the garbage from the app's start costs as much as ten reports, at an
+// unpredictable time. An idle process's CPU time depends on the machine's caches, so several
+// processes of each side run at the same time, with staggered starts.
+func BenchmarkReport(b *testing.B) {
+	const interval, reports, processes = 20 * time.Second, 2, 8
+	w := open(b)
+	for _, than := range alternatives {
+		b.Run(than.app.name, func(b *testing.B) {
+			ctx := b.Context()
+			files := []string{w.binary(ctx, than.app, buildpack), w.binary(ctx, than.app, than.side)}
+			var seconds [2][processes]float64
+			var g errgroup.Group
+			for i := range 2 * processes {
+				d := startDyno(ctx, files[i%2], than.side == sdk, interval, "GOGC=off")
+				defer d.stop()
+				g.Go(func() (err error) {
+					defer try.Handle(&err)
+					first := d.after(ctx, 1, (*dyno).cpu)
+					seconds[i%2][i/2] = (d.after(ctx, 1+reports, (*dyno).cpu) - first) / reports
+					return nil
+				})
+				time.Sleep(200 * time.Millisecond)
+			}
+			try.E(g.Wait())
+			slices.Sort(seconds[0][:])
+			slices.Sort(seconds[1][:])
+			report(b, "sec", took{wall: seconds[0][processes/2]}, took{wall: seconds[1][processes/2]})
+		})
 	}
 }
