@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"debug/buildinfo"
 	"encoding/json"
@@ -101,21 +100,22 @@ func inspect(name string) verdict {
 		v.Problem = "it has no Go build information: it is not a Go program, or it was packed"
 		return v
 	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		v.Problem = err.Error()
+		return v
+	}
 	v.Injection = program.Setting(info, program.InjectionSetting)
 	if v.Injection == "" {
 		for _, path := range program.Heroku.Reporters {
-			if found, _ := holds(name, path+"."); found && v.Reporter == "" {
+			if v.Reporter == "" && bytes.Contains(data, []byte(path+".")) {
 				v.Reporter = path
 			}
 		}
 		return v
 	}
 	// The build information is only a claim. The agent's functions are the proof.
-	switch found, err := holds(name, agentSymbol); {
-	case err != nil:
-		v.Problem = err.Error()
-		return v
-	case !found:
+	if !bytes.Contains(data, []byte(agentSymbol)) {
 		v.Problem = "its build information claims the agent, but the agent is not in it"
 		return v
 	}
@@ -131,27 +131,6 @@ func inspect(name string) verdict {
 
 // agentSymbol is a prefix of the function names in the agent's package start.
 const agentSymbol = "hmetrics.injected/agent/internal/start"
-
-// holds reports whether the file contains the text.
-func holds(name, text string) (bool, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	for r := bufio.NewReaderSize(f, 1<<20); ; {
-		part, err := r.Peek(r.Size())
-		switch {
-		case bytes.Contains(part, []byte(text)):
-			return true, nil
-		case err == io.EOF:
-			return false, nil
-		case err != nil:
-			return false, err
-		}
-		r.Discard(len(part) - len(text))
-	}
-}
 
 func (v verdict) String() string {
 	name := gocmd.Printable(v.Binary)

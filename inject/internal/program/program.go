@@ -54,16 +54,16 @@ func Of(info *debug.BuildInfo, vendored bool) Program {
 // In returns the program in a directory. Its module is that of the nearest go.mod.
 func In(dir string) Program {
 	p := Program{Path: CommandLineArguments, Relative: ".", Own: true}
-	for _, root := range parents(dir) {
-		if b, err := os.ReadFile(filepath.Join(root, "go.mod")); err == nil {
-			p.Module = ModulePath(string(b))
-			if rel := filepath.ToSlash(strings.TrimPrefix(dir, root)); rel != "" {
-				p.Relative = "." + rel
-			}
-			p.Path = path.Join(p.Module, p.Relative)
-			break
-		}
+	mod := above(dir, "go.mod")
+	text, err := os.ReadFile(mod)
+	if err != nil {
+		return p
 	}
+	p.Module = ModulePath(string(text))
+	if rel, _ := filepath.Rel(filepath.Dir(mod), dir); rel != "." {
+		p.Relative = "./" + filepath.ToSlash(rel)
+	}
+	p.Path = path.Join(p.Module, p.Relative)
 	return p
 }
 
@@ -209,12 +209,17 @@ func MainModules(dir, gowork string) (file string, modules []string) {
 
 // above returns the nearest file with a name, in a directory or above it, or "".
 func above(dir, name string) string {
-	for _, d := range parents(dir) {
-		if file := filepath.Join(d, name); exists(file) {
+	for {
+		file := filepath.Join(dir, name)
+		if info, err := os.Stat(file); err == nil && !info.IsDir() {
 			return file
 		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
 	}
-	return ""
 }
 
 // used returns the directories that a go.work uses.
@@ -283,16 +288,6 @@ func IsVendored(mod, file string) bool {
 	var major, minor int
 	fmt.Sscanf(strings.Join(directives(string(text), "go"), ""), "%d.%d", &major, &minor)
 	return major > 1 || minor >= 14
-}
-
-// parents returns a directory and all directories above it, the root last.
-func parents(dir string) []string {
-	dirs := []string{dir}
-	for dir != filepath.Dir(dir) {
-		dir = filepath.Dir(dir)
-		dirs = append(dirs, dir)
-	}
-	return dirs
 }
 
 // ModulePath returns the path that a go.mod declares.
