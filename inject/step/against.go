@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,7 +51,7 @@ func (s step) compileAgainst(app *importConfig, flags gocmd.Flags) (map[string]s
 	if err := os.WriteFile(importcfg, []byte(config.String()), 0o666); err != nil {
 		return nil, err
 	}
-	id := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(key, "\x00"))))[:20]
+	id := hash(key...)
 	for _, words := range lacks {
 		path, files := words[0], words[2:]
 		standard := words[1] == "true"

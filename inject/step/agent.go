@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,8 +21,6 @@ const (
 	// agent: this limit is for what hangs, not for what is slow.
 	compileTimeout = 15 * time.Minute
 	lockTimeout    = 5 * time.Minute
-	// Listings and hooks that no build used for this long are removed.
-	unusedAge = 24 * time.Hour
 )
 
 // prepare compiles the agent before a link step needs it, while the parent go command
@@ -183,7 +178,8 @@ func (s step) compilerKey() string {
 // uses it again, unless fresh is set, as long as all of its files exist. The key is what the
 // answer depends on, not the directories: platforms use another directory for each build.
 func (s step) list(flags gocmd.Flags, pgo string, cgo, fresh bool) (importConfig, error) {
-	key := append([]string{s.compilerKey(), s.toolIDs()}, flags.Archive...)
+	// The tool IDs of bin/toolexec give the archives other names than the tools' own.
+	key := append([]string{s.compilerKey(), fmt.Sprint(s.toolexec != "")}, flags.Archive...)
 	args := append([]string{"list", "-export", "-deps"}, flags.Archive...)
 	env := moduleEnv
 	if !cgo {
@@ -195,13 +191,14 @@ func (s step) list(flags gocmd.Flags, pgo string, cgo, fresh bool) (importConfig
 			return importConfig{}, fmt.Errorf("compiling the agent: %w", err)
 		}
 		args = append(args, "-pgo="+pgo)
-		key = append(key, fmt.Sprintf("%x", sha256.Sum256(profile)))
+		key = append(key, hash(string(profile)))
 	}
 	key = append(key, gocmd.ArchiveVariables(gocmd.Setenv(os.Environ(), env...))...)
-	sum := sha256.Sum256([]byte(strings.Join(key, "\x00")))
-	name := s.stage.Path("listings", hex.EncodeToString(sum[:12]))
-	if listed, ok := readListing(name); ok && !fresh {
-		return listed, nil
+	name := s.stage.Path("listings", hash(key...))
+	if data, ok := readKept(name); ok && !fresh {
+		if listed := parseImportConfig(string(data)); listed.complete() {
+			return listed, nil
+		}
 	}
 	if err := s.shade(flags); err != nil {
 		return importConfig{}, err
@@ -225,60 +222,9 @@ func (s step) list(flags gocmd.Flags, pgo string, cgo, fresh bool) (importConfig
 	if !listed.complete() {
 		return importConfig{}, fmt.Errorf("compiling the agent: the go command lists no archive for it")
 	}
-	writeListing(name, out)
+	keep(name, []byte(out)) // without it, the next link only takes longer
 	return listed, nil
 }
-
-// toolIDs is the part of a listing's key that says whether the agent is compiled under the
-// tools' own IDs: those of bin/toolexec give the archives other names.
-func (s step) toolIDs() string {
-	if s.toolexec == "" {
-		return "the tools' own IDs"
-	}
-	return ""
-}
-
-// readListing returns the listing in a file, if it is complete and its archives exist.
-func readListing(name string) (importConfig, bool) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return importConfig{}, false
-	}
-	listed := parseImportConfig(string(data))
-	if !listed.complete() || !strings.HasPrefix(string(data), checksum(data[bytes.IndexByte(data, '\n')+1:])) {
-		return importConfig{}, false
-	}
-	touch(name)
-	return listed, true
-}
-
-// writeListing writes a listing, and removes listings that are no longer used. If it fails,
-// the next link only takes longer.
-func writeListing(name, listing string) {
-	os.Mkdir(filepath.Dir(name), 0o777)
-	prune(filepath.Dir(name))
-	os.RemoveAll(name)
-	os.WriteFile(name, []byte(checksum([]byte(listing))+listing), 0o666)
-}
-
-// touch notes that a file of the stage is used.
-func touch(name string) {
-	now := time.Now()
-	os.Chtimes(name, now, now)
-}
-
-// prune removes what builds no longer use from a directory of the stage.
-func prune(dir string) {
-	old, _ := os.ReadDir(dir)
-	for _, file := range old {
-		if info, err := file.Info(); err == nil && time.Since(info.ModTime()) > unusedAge {
-			os.RemoveAll(filepath.Join(dir, file.Name()))
-		}
-	}
-}
-
-// checksum returns a line that shows whether a file is truncated or damaged.
-func checksum(data []byte) string { return fmt.Sprintf("# %x\n", sha256.Sum256(data)) }
 
 // withUserToolexec returns GOFLAGS for a go command that must also run the user's own
 // -toolexec between bin/toolexec and the tools.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,18 +27,13 @@ const (
 	agentStart = "func init() { Start = start.Reporting }\n"
 )
 
-// hook returns the archive of the hook that imports nothing. It is compiled once for each
-// compiler and its settings.
+// hook returns the archive of the hook that imports nothing.
 func (s step) hook(shared bool) (archive string, err error) {
-	source, err := os.ReadFile(s.stage.Path(hookSources, "hook.go.txt"))
-	if err != nil {
-		return "", err
-	}
-	return s.compileHook(string(source), shared, "", nil)
+	return s.compileHook("", shared, nil)
 }
 
-// agentHook returns the archive of the hook that imports the agent, to replace the hook in
-// the given archive.
+// agentHook returns the archive of the hook that imports the agent, whose archive is start.
+// It replaces the hook in the given archive.
 func (s step) agentHook(hook, start string) (archive string, err error) {
 	data, err := os.ReadFile(hook)
 	if err != nil {
@@ -49,52 +43,50 @@ func (s step) agentHook(hook, start string) (archive string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the hook: %w", err)
 	}
-	source, err := os.ReadFile(s.stage.Path(hookSources, "hook.go.txt"))
-	if err != nil {
-		return "", err
-	}
-	agent := strings.NewReplacer("package hook\n", "package hook\n\nimport \""+shadedStart+"\"\n", noStart, agentStart).Replace(string(source))
-	return s.compileHook(agent, stub.shared(), start, stub)
+	return s.compileHook(start, stub.shared(), stub.fingerprint())
 }
 
 // compileHook returns the archive of a hook. If start is not empty, the hook imports that
-// archive; if fingerprint is not nil, the hook gets the fingerprint of that object.
-func (s step) compileHook(source string, shared bool, start string, fingerprint object) (archive string, err error) {
-	key, config := "", ""
+// archive, and it gets the fingerprint. A hook is compiled once for each compiler and its
+// settings.
+func (s step) compileHook(start string, shared bool, fingerprint []byte) (archive string, err error) {
+	text, err := os.ReadFile(s.stage.Path(hookSources, "hook.go.txt"))
+	if err != nil {
+		return "", err
+	}
+	source, key, config := string(text), "", ""
 	if start != "" {
 		if key, err = buildID(start); err != nil {
 			return "", err
 		}
+		source = strings.NewReplacer("package hook\n", "package hook\n\nimport \""+shadedStart+"\"\n", noStart, agentStart).Replace(source)
 		config = "packagefile " + shadedStart + "=" + start + "\n"
 	}
-	sum := sha256.Sum256([]byte(fmt.Sprint(s.compilerKey(), source, shared, contentID(key), gocmd.ArchiveVariables(os.Environ()))))
-	dir := s.stage.Path("hooks", fmt.Sprintf("%x", sum[:12]))
+	key = hash(s.compilerKey(), source, fmt.Sprint(shared), contentID(key), fmt.Sprint(gocmd.ArchiveVariables(os.Environ())))
 	defer s.lock()()
-	archive = filepath.Join(dir, "hook.a")
-	if data, err := os.ReadFile(archive); err == nil && isWhole(dir, data) {
-		touch(dir)
-		return archive, nil
+	kept := s.stage.Path("hooks", key)
+	if _, ok := readKept(kept); ok {
+		return kept, nil
 	}
-	prune(filepath.Dir(dir))
-	os.RemoveAll(dir)
-	if os.MkdirAll(dir, 0o777) != nil { // a stage that cannot be written
-		dir = filepath.Dir(value(s.args, "-importcfg"))
+	dir := filepath.Join(filepath.Dir(value(s.args, "-importcfg")), "hmetrics.hook")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
 	}
-	file, importcfg, archive := filepath.Join(dir, "hook.go"), filepath.Join(dir, "hook.cfg"), filepath.Join(dir, "hook.a")
+	file, importcfg, archive := filepath.Join(dir, "hook.go"), filepath.Join(dir, "hook.cfg"), filepath.Join(dir, key)
 	if err := os.WriteFile(file, []byte(source), 0o666); err != nil {
 		return "", err
 	}
 	if err := os.WriteFile(importcfg, []byte(config), 0o666); err != nil {
 		return "", err
 	}
-	args := []string{"-o", archive + ".new", "-p", hookPath, "-trimpath", dir + "=>" + hookPath, "-importcfg", importcfg, "-pack"}
+	args := []string{"-o", archive, "-p", hookPath, "-trimpath", dir + "=>" + hookPath, "-importcfg", importcfg, "-pack"}
 	if shared {
 		args = append(args, "-shared")
 	}
 	if err := s.runCompiler("the hook", append(args, file)); err != nil {
 		return "", err
 	}
-	data, err := os.ReadFile(archive + ".new")
+	data, err := os.ReadFile(archive)
 	if err != nil {
 		return "", err
 	}
@@ -102,22 +94,11 @@ func (s step) compileHook(source string, shared bool, start string, fingerprint 
 	if err != nil {
 		return "", fmt.Errorf("reading the hook: %w", err)
 	}
-	if fingerprint != nil {
-		copy(made.fingerprint(), fingerprint.fingerprint())
+	if start != "" {
+		copy(made.fingerprint(), fingerprint)
 	}
-	if err := os.WriteFile(archive+".new", data, 0o666); err != nil {
-		return "", err
+	if keep(kept, data) == nil {
+		return kept, nil
 	}
-	if err := os.WriteFile(sumFile(dir), []byte(checksum(data)), 0o666); err != nil {
-		return "", err
-	}
-	return archive, os.Rename(archive+".new", archive)
+	return archive, os.WriteFile(archive, data, 0o666)
 }
-
-// isWhole reports whether a hook is what was written into its directory.
-func isWhole(dir string, hook []byte) bool {
-	sum, err := os.ReadFile(sumFile(dir))
-	return err == nil && string(sum) == checksum(hook)
-}
-
-func sumFile(dir string) string { return filepath.Join(dir, "hook.sum") }
