@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,9 +46,9 @@ func goCommand(args []string) error {
 	if flags, err := gocmd.ReadFlags(append([]string{"go"}, args...), "", ""); err == nil && flags.Last("toolexec") != "" {
 		return usageError("inject go: -toolexec on the command line replaces the injector: set GOFLAGS=-toolexec=COMMAND instead, and both run\n")
 	}
-	command, err := exec.LookPath("go")
+	command, err := findGo("go")
 	if err != nil {
-		return errors.New("inject go: there is no go command on PATH: install Go from https://go.dev/dl/")
+		return err
 	}
 	mode := injectMode()
 	assignments, err := goEnvironment(command, mode)
@@ -68,9 +69,9 @@ func printEnvironment(args []string) error {
 	if len(args) > 0 {
 		return printUsage(envUsage, args[0] == "-h" || args[0] == "--help")
 	}
-	command, err := exec.LookPath("go")
+	command, err := findGo("env")
 	if err != nil {
-		return errors.New("inject env: there is no go command on PATH: install Go from https://go.dev/dl/")
+		return err
 	}
 	assignments, err := goEnvironment(command, injectMode())
 	if err != nil {
@@ -81,6 +82,15 @@ func printEnvironment(args []string) error {
 		fmt.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
 	return nil
+}
+
+// findGo returns the go command on PATH, for a command of inject.
+func findGo(command string) (string, error) {
+	name, err := exec.LookPath("go")
+	if err != nil {
+		return "", fmt.Errorf("inject %s: there is no go command on PATH: install Go from https://go.dev/dl/", command)
+	}
+	return name, nil
 }
 
 // injectMode returns the setting HMETRICS_INJECT: auto, require or off.
@@ -135,10 +145,13 @@ func stageSources(command string) (string, error) {
 		version = info.Main.Version
 	}
 	known := filepath.Join(stages, "versions", version+" "+strings.NewReplacer("/", ":", "\x00", "").Replace(packages))
-	if stage, err := os.ReadFile(known); version != "" && err == nil && exists(string(stage)+"/hook") {
-		now := time.Now()
-		os.Chtimes(string(stage), now, now) // bin/stage removes others' stages that are a day old
-		return string(stage), nil
+	if was, err := os.ReadFile(known); version != "" && err == nil {
+		stage, _, _ := strings.Cut(string(was), "\n")
+		if string(was) == contents(stage) { // a cleaner of caches may have removed some of it
+			now := time.Now()
+			os.Chtimes(stage, now, now) // bin/stage removes others' stages that are a day old
+			return stage, nil
+		}
 	}
 	root, err := moduleRoot(command, version)
 	if err != nil {
@@ -156,9 +169,24 @@ func stageSources(command string) (string, error) {
 	}
 	if version != "" {
 		os.MkdirAll(filepath.Dir(known), 0o777)
-		os.WriteFile(known, []byte(stage), 0o666) // without it, the next run stages again
+		os.WriteFile(known, []byte(contents(stage)), 0o666) // without it, the next run stages again
 	}
 	return stage, nil
+}
+
+// contents returns a stage's directory and the names of all that bin/stage put there, one a
+// line.
+func contents(stage string) string {
+	text := stage + "\n"
+	for _, name := range []string{"src", "packages", "hook"} {
+		filepath.WalkDir(filepath.Join(stage, name), func(name string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				text += name + "\n"
+			}
+			return nil
+		})
+	}
+	return text
 }
 
 // moduleRoot returns the directory of this command's module: the one that it was compiled
