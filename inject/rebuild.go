@@ -35,9 +35,6 @@ type rebuilder struct {
 	found, rebuilt, kept, had int // programs of the app; rebuilt; kept without the agent; with the agent already
 }
 
-// noProgram is the exit status of inject rebuild if the app has no program.
-const noProgram exitStatus = 3
-
 // errRequire ends a build in which not every program can have the agent.
 var errRequire = errors.New("no program was changed")
 
@@ -64,10 +61,12 @@ func rebuild(args []string) error {
 	if r.stage, err = stage.Open(dir); err != nil {
 		return err
 	}
+	none := "No program of the app is in " + strings.Join(flags.Args(), " ") + ": there is nothing to link the metrics agent into."
 	first := "put this buildpack before your Go buildpack in project.toml."
 	if goBuildpack != "" {
 		os.Unsetenv("GIT_DIR") // as heroku/go does
 		r.env = r.herokuGoEnv(os.Environ(), envDir, goBuildpack)
+		none = "The Go buildpack came before this one, but the app has no program."
 		url := "https://" + program.Module
 		first = "put this buildpack first:\n       heroku buildpacks:remove " + url + " && heroku buildpacks:add --index 1 " + url
 	}
@@ -77,11 +76,8 @@ func rebuild(args []string) error {
 	}
 	start := time.Now()
 	err = r.run(flags.Args())
-	if err == nil && r.found == 0 {
-		return noProgram
-	}
 	seconds := time.Since(start).Seconds()
-	failed := r.conclude(err, seconds, first)
+	failed := r.conclude(err, seconds, none, first)
 	result := fmt.Sprintf("rebuilt=%d\nkept=%d\nrebuild_seconds=%.1f\n", r.rebuilt, r.kept, seconds)
 	if err := os.WriteFile(filepath.Join(r.work, "result"), []byte(result), 0o666); err != nil {
 		return err
@@ -92,8 +88,13 @@ func rebuild(args []string) error {
 	return nil
 }
 
-// conclude prints how a rebuild ended, and how to avoid one.
-func (r *rebuilder) conclude(err error, seconds float64, first string) (failed bool) {
+// conclude prints how a rebuild ended: with none if the app has no program. It prints first,
+// which says how to avoid a rebuild.
+func (r *rebuilder) conclude(err error, seconds float64, none, first string) (failed bool) {
+	if err == nil && r.found == 0 {
+		r.logf(" !     %s", gocmd.Printable(none))
+		return true
+	}
 	if err == nil && r.require && r.rebuilt+r.had == 0 {
 		r.logf(" !     No program of the app gets the metrics agent.")
 		err = errRequire

@@ -29,8 +29,8 @@ rebuild::warn_of() {
 
 # usage: rebuild::run BUILDPACK STAGE INJECT WORK GO GOCACHE FLAG... APP_DIR [DIR...]
 # Builds the app's programs in directories again, with the metrics agent, using the go command
-# GO (inject rebuild, with its FLAGs). Leaves the figures for bin/report in WORK/result. Returns
-# 1 if the build must stop, and 3 if the app has no program.
+# GO (inject rebuild, with its FLAGs). Leaves the figures for bin/report in WORK/result. Fails
+# if the build must stop.
 rebuild::run() {
 	local buildpack=$1 stage=$2 inject=$3 work=$4 go=$5 gocache=$6 status=0 problem
 	shift 6
@@ -40,10 +40,8 @@ rebuild::run() {
 	}
 	"${work}/inject" rebuild -stage "${stage}" -work "${work}" -toolexec "${buildpack}/bin/toolexec" \
 		-go "${go}" -inject "${inject}" "$@" 2>"${work}/stderr" || status=$?
-	case ${status} in
-	0 | 1 | 3) return "${status}" ;;
-	*) rebuild::fail "${inject}" "the injector ended with status ${status}: $(head -n 20 "${work}/stderr")" ;;
-	esac
+	[[ "${status}" != [01] || -s "${work}/stderr" ]] || return "${status}"
+	rebuild::fail "${inject}" "the injector ended with status ${status}: $(head -n 20 "${work}/stderr")"
 }
 
 # usage: rebuild::injector BUILDPACK WORK GO GOCACHE
