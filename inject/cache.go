@@ -24,10 +24,7 @@ func (r *rebuilder) layerCache() error {
 		return fmt.Errorf("GOCACHE is %q: set it to a directory", real)
 	}
 	dir := filepath.Join(r.work, stage.LayeredCache)
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o777); err != nil {
+	if err := makeEmpty(dir); err != nil {
 		return err
 	}
 	link := filepath.Join(r.work, stage.CacheLink)
@@ -41,6 +38,14 @@ func (r *rebuilder) layerCache() error {
 		}
 	}
 	return linkAll(real, dir, "")
+}
+
+// makeEmpty makes an empty directory in place of what is there.
+func makeEmpty(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o777)
 }
 
 // linkAll links the entries of one directory into another, except those with a prefix.
@@ -78,10 +83,7 @@ func (r *rebuilder) hideMain(c buildCommand) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(dir); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o777); err != nil {
+	if err := makeEmpty(dir); err != nil {
 		return err
 	}
 	return linkAll(from, dir, name)

@@ -29,10 +29,7 @@ func (c buildCommand) environ() []string { return gocmd.Setenv(c.env, "GOFLAGS="
 func (r *rebuilder) goBuild(c buildCommand) (name string, err error) {
 	// The go command does not build a file that is up to date.
 	out := filepath.Join(r.work, "out")
-	if err := os.RemoveAll(out); err != nil {
-		return "", err
-	}
-	if err := os.Mkdir(out, 0o777); err != nil {
+	if err := makeEmpty(out); err != nil {
 		return "", err
 	}
 	args := append(append([]string{"build", "-v=false", "-x=false", "-o", out + "/"}, c.flags...), c.packages...)
