@@ -40,7 +40,8 @@ rebuild::run() {
 	}
 	"${work}/inject" rebuild -stage "${stage}" -work "${work}" -toolexec "${buildpack}/bin/toolexec" \
 		-go "${go}" -inject "${inject}" "$@" 2>"${work}/stderr" || status=$?
-	[[ "${status}" != [01] || -s "${work}/stderr" ]] || return "${status}"
+	[[ "${status}" != 0 ]] || return 0
+	[[ "${status}" != 1 || -s "${work}/stderr" ]] || return 1 # it has said why
 	rebuild::fail "${inject}" "the injector ended with status ${status}: $(head -n 20 "${work}/stderr")"
 }
 
