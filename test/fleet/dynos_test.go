@@ -26,9 +26,12 @@ type moment struct {
 // use is the CPU time of a process since its start, in seconds, and its memory.
 type use struct{ cpu, megabytes float64 }
 
-func (p *process) used() use {
-	stat := try.E1(try.E1(procfs.NewProc(p.Process.Pid)).Stat())
-	return use{stat.CPUTime(), float64(stat.ResidentMemory()) / 1e6}
+func (p *process) used() (u use) {
+	for _, thread := range try.E1(procfs.AllThreads(p.Process.Pid)) {
+		u.cpu += float64(try.E1(thread.Schedstat()).RunningNanoseconds) / 1e9
+	}
+	u.megabytes = float64(try.E1(try.E1(procfs.NewProc(p.Process.Pid)).Stat()).ResidentMemory()) / 1e6
+	return u
 }
 
 // simulate runs many agents in this process. Unlike those in dynos, they share a runtime.

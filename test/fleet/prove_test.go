@@ -78,7 +78,11 @@ func (f *fleet) prove(ctx context.Context) {
 	began := time.Now()
 	dynos, stop := f.start(ctx)
 	dead, live := dynos[:tenth], dynos[tenth:]
+	agent := f.startIdle(ctx)
 	f.arrived(ctx, dynos)
+	agent.spent("since its start")
+	pause(ctx, 3*f.interval)
+	agent.spent("with a Collector")
 
 	log.Printf("killing the Collector, for %v", f.gone)
 	before := memory(live)
@@ -86,6 +90,7 @@ func (f *fleet) prove(ctx context.Context) {
 	killed.end(syscall.SIGKILL)
 	pause(ctx, f.gone)
 	log.Printf("the processes have %v of memory, and had %v before", memory(live), before)
+	agent.spent("without one")
 	log.Printf("starting it at another address, with so little memory that it refuses all, and throttling the other, for two intervals")
 	starved := f.collect(ctx, f.cumulative, "processors.memory_limiter.limit_mib=1")
 	f.delta.fault.Store(http.StatusTooManyRequests)
@@ -121,6 +126,7 @@ func (f *fleet) prove(ctx context.Context) {
 	f.arrived(ctx, restarted)
 	stop()
 	f.rest(ctx, restarted)
+	agent.spent("with one again")
 	f.compare(append(dynos, restarted...))
 	f.draw(f.picture, began)
 	f.conforms(restarted, f.prometheus, adding, killed, collector)
@@ -131,7 +137,7 @@ func (f *fleet) start(ctx context.Context) (dynos []*dyno, stop func()) {
 	working, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	for n := range f.count {
-		d := f.startDyno(ctx, n)
+		d := f.startDyno(ctx, n, "READ=1")
 		dynos = append(dynos, d)
 		workers.Go(func() { d.work(working, f.interval/20, 700+100*(n%10), n == f.count-1) })
 	}
@@ -148,6 +154,29 @@ func memory(dynos []*dyno) string {
 		sum += d.used().megabytes
 	}
 	return fmt.Sprintf("%.0f MB", sum)
+}
+
+// An idle pair is two processes that do nothing: one exports, and the other's agent is off.
+// What the first uses more is the agent's.
+type idlePair struct {
+	exports, off *process
+	interval     time.Duration // of the exports
+	since        time.Time     // of the last call of spent
+	cpu          float64       // what the agent had used then, in seconds
+}
+
+func (f *fleet) startIdle(ctx context.Context) *idlePair {
+	off := start(ctx, "totals listens on", []string{"PORT=0"}, f.app)
+	return &idlePair{exports: f.startDyno(ctx, f.count).process, off: off, interval: f.interval, since: time.Now()}
+}
+
+// spent logs what the agent has spent since the last call.
+func (p *idlePair) spent(when string) {
+	exports, off := p.exports.used(), p.off.used()
+	cpu := exports.cpu - off.cpu
+	intervals := time.Since(p.since).Seconds() / p.interval.Seconds()
+	log.Printf("%s, the agent of an idle process takes %.2f ms of CPU an interval, and %.1f MB", when, 1000*(cpu-p.cpu)/intervals, exports.megabytes-off.megabytes)
+	p.since, p.cpu = time.Now(), cpu
 }
 
 // buildApp builds test/apps/totals as Heroku does, and returns its program.
@@ -167,12 +196,12 @@ func (f *fleet) buildApp(ctx context.Context) string {
 	return filepath.Join(b.App, "bin", "totals")
 }
 
-func (f *fleet) startDyno(ctx context.Context, n int) *dyno {
+func (f *fleet) startDyno(ctx context.Context, n int, env ...string) *dyno {
 	d := &dyno{name: fmt.Sprintf("web.%d", n+1), through: f.cumulative}
-	env := []string{
-		"PORT=0", "DYNO=" + d.name, "GOMEMLIMIT=400MiB", "HMETRICS_VERBOSE=1", "OTEL_SERVICE_NAME=fleet",
+	env = append(env,
+		"PORT=0", "DYNO="+d.name, "GOMEMLIMIT=400MiB", "HMETRICS_VERBOSE=1", "OTEL_SERVICE_NAME=fleet",
 		fmt.Sprintf("OTEL_METRIC_EXPORT_INTERVAL=%d", f.interval.Milliseconds()),
-	}
+	)
 	if n%2 == 1 {
 		d.through = f.delta
 		env = append(env, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta")
