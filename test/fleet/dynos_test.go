@@ -28,7 +28,9 @@ type use struct{ cpu, megabytes float64 }
 
 func (p *process) used() (u use) {
 	for _, thread := range try.E1(procfs.AllThreads(p.Process.Pid)) {
-		u.cpu += float64(try.E1(thread.Schedstat()).RunningNanoseconds) / 1e9
+		if s, err := thread.Schedstat(); err == nil { // a thread may end
+			u.cpu += float64(s.RunningNanoseconds) / 1e9
+		}
 	}
 	u.megabytes = float64(try.E1(try.E1(procfs.NewProc(p.Process.Pid)).Stat()).ResidentMemory()) / 1e6
 	return u
