@@ -1,12 +1,12 @@
 package reporter
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
 )
 
 // heroku is the format of Heroku's metrics service: JSON, with counters that hold what was
@@ -77,11 +77,18 @@ func (h *heroku) delivered([]byte) error {
 
 // encode returns the report of s: counters since acked, and gauges.
 func encode(s, acked sample) []byte {
-	var doc bytes.Buffer
-	fmt.Fprintf(&doc, `{"counters":{"go.gc.collections":%d,"go.gc.pause.ns":%d},"gauges":{`, s.collections-acked.collections, s.pauseNS-acked.pauseNS)
-	for i, n := range s.gauges {
-		fmt.Fprintf(&doc, `"%s":%d,`, gauges[i].name, n)
+	doc := make([]byte, 0, 320)
+	member := func(before, name string, n uint64) {
+		doc = append(append(append(doc, before...), name...), `":`...)
+		doc = strconv.AppendUint(doc, n, 10)
 	}
-	fmt.Fprintf(&doc, `"go.routines":%d}}`, s.goroutines)
-	return doc.Bytes()
+	member(`{"counters":{"`, "go.gc.collections", uint64(s.collections-acked.collections))
+	member(`,"`, "go.gc.pause.ns", s.pauseNS-acked.pauseNS)
+	before := `},"gauges":{"`
+	for i, n := range s.gauges {
+		member(before, gauges[i].name, n)
+		before = `,"`
+	}
+	member(before, "go.routines", uint64(s.goroutines))
+	return append(doc, "}}"...)
 }
