@@ -88,9 +88,11 @@ func (f *fleet) prove(ctx context.Context) {
 	before := memory(live)
 	f.delta.fault.Store(gone)
 	killed.end(syscall.SIGKILL)
-	pause(ctx, f.gone)
+	pause(ctx, f.gone/2)
+	agent.spent("in the first half without one")
+	pause(ctx, f.gone/2)
+	agent.spent("in the second half")
 	log.Printf("the processes have %v of memory, and had %v before", memory(live), before)
-	agent.spent("without one")
 	log.Printf("starting it at another address, with so little memory that it refuses all, and throttling the other, for two intervals")
 	starved := f.collect(ctx, f.cumulative, "processors.memory_limiter.limit_mib=1")
 	f.delta.fault.Store(http.StatusTooManyRequests)
@@ -104,6 +106,7 @@ func (f *fleet) prove(ctx context.Context) {
 	collector := f.collect(ctx, f.cumulative)
 	f.delta.fault.Store(0)
 	f.arrived(ctx, dynos)
+	agent.spent("until it was back")
 
 	log.Printf("killing %d processes", len(dead))
 	for _, d := range dead {
